@@ -1,0 +1,111 @@
+import { hostname } from "node:os";
+import { z } from "zod";
+import type { chatOptions } from "../chats/chat.ts";
+import { chats } from "../chats/registry.ts";
+import type { Outbound } from "../core/outbound.ts";
+import { endStates } from "../core/records.ts";
+import { retryOptions } from "../core/retry.ts";
+import { secret } from "../core/secret.ts";
+import { address, duration, size } from "../core/units.ts";
+import { pagers } from "../pagers/registry.ts";
+import { sources } from "../sources/registry.ts";
+import type { SourceOptions } from "../sources/source.ts";
+import { byKind } from "./kinds.ts";
+import { nodeId, storeUrl } from "./names.ts";
+
+const commentOn = z.array(z.enum(endStates)).default(["failed", "dead"]);
+
+export type ChatEntry = z.output<typeof chatOptions> & { kind: string };
+export type CommentEntry = Outbound & { on: z.output<typeof commentOn> };
+export type SourceEntry = SourceOptions & { kind: string; comment?: CommentEntry };
+
+/** A source's own options and, where it can take one back, its comment's. */
+const withComment = ({ kind, options, comment }: (typeof sources)[number]) => ({
+  kind,
+  options: comment ? options.extend({ comment: comment.options.extend({ on: commentOn }).optional() }) : options,
+});
+
+const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, { error: "expected a-z 0-9 _ -, at most 64" });
+const origin = z
+  .url({ protocol: /^https?$/, error: "expected a URL like https://gateway.example" })
+  .transform((url) => url.replace(/\/+$/, ""));
+
+const lane = z.strictObject({
+  needs: z
+    .array(z.string().regex(/^(\*|!?[A-Za-z0-9][\w.-]{0,63})$/, { error: "expected a label, !label or *" }))
+    .default([]),
+  priority: z.int().min(-1000).max(1000).default(0),
+  timeout: duration.prefault("1h"),
+  max_lost: z.int().min(1).max(100).default(3),
+  locks: z.array(z.string()).default([]),
+  limit: z.int().min(1).optional(),
+  cancel_previous: z.boolean().default(false),
+  max_depth: z.int().min(1).optional(),
+});
+
+const gateway = z.strictObject({
+  listen: address.prefault("127.0.0.1:8787"),
+  public_url: origin.refine((url) => url.startsWith("https://"), { error: "expected an https:// URL" }).optional(),
+  admin: z
+    .strictObject({
+      listen: address.prefault("127.0.0.1:8788"),
+      url: origin.optional(),
+      token: secret.optional(),
+    })
+    .prefault({}),
+  nodes: z.strictObject({ listen: address, url: origin }).optional(),
+  tls: z.strictObject({ cert: z.string(), key: z.string(), client_ca: z.string().optional() }).optional(),
+  trusted_proxies: z.array(z.string()).default([]),
+  max_body: size.prefault("256KiB"),
+  max_in_flight: z.int().min(1).default(512),
+  drain_delay: duration.prefault("5s"),
+});
+
+const node = z.strictObject({
+  id: nodeId.prefault(() => hostname()),
+  labels: z.array(z.string()).default([]),
+  concurrency: z.int().min(1).max(64).default(1),
+  scripts_dir: z.string().default("./scripts"),
+  work_dir: z.string().default("./work"),
+  pass_env: z.array(z.string().regex(/^[A-Za-z_]\w*$/, { error: "expected the name of a variable" })).default([]),
+});
+
+/** The whole configuration, as users write it → as the house reads it: milliseconds, bytes, addresses, Secrets. */
+export const configSchema = z.strictObject({
+  pool: poolName.default("meshmac"),
+  store: storeUrl.prefault("sqlite:./state/meshmac.db"),
+  store_password: secret.optional(),
+  secrets_dir: z.string().default("./secrets.d"),
+  state_dir: z.string().optional(),
+  keep: z
+    .strictObject({
+      runs: duration.prefault("30d"),
+      logs: duration.prefault("14d"),
+      deliveries: z.int().min(100).max(1_000_000).default(10_000),
+    })
+    .prefault({}),
+  gateway: gateway.prefault({}),
+  repos: z.record(z.string(), z.string().min(1)).default({}),
+  sources: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/), byKind<SourceEntry>(sources.map(withComment)))
+    .default({}),
+  lanes: z.record(z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/), lane).default({}),
+  locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
+  chats: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/), byKind<ChatEntry>(chats)).default({}),
+  pagers: z.record(z.string(), byKind<Outbound>(pagers)).default({}),
+  retry: retryOptions.optional(),
+  escalate_after: duration.prefault("10m"),
+  lease: z
+    .strictObject({
+      ttl: duration.prefault("90s"),
+      heartbeat: duration.prefault("20s"),
+      fence: duration.prefault("60s"),
+    })
+    .prefault({})
+    .refine(({ ttl, heartbeat, fence }) => heartbeat * 2 <= fence && fence < ttl, {
+      error: "expected heartbeat × 2 ≤ fence < ttl",
+    }),
+  node: node.prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;

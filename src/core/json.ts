@@ -1,0 +1,61 @@
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Looks a dotted path (`fields.customfield_1`, `labels.0`) up through own properties only; undefined where there is none. */
+export function at(value: Json | undefined, path: string): Json | undefined {
+  let here: Json | undefined = value;
+  for (const key of path.split(".")) {
+    if (typeof here !== "object" || here === null || !Object.hasOwn(here, key)) return undefined;
+    here = (here as JsonObject)[key];
+  }
+  return here;
+}
+
+/** The text of a scalar, or "" for anything else. Numbers and booleans read as JSON writes them. */
+export function text(value: Json | undefined): string {
+  if (typeof value === "string") return value;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+}
+
+const maxDepth = 32;
+const forbiddenKeys = /"(?:__proto__|constructor|prototype|\\u00[0-9a-fA-F]{2}[^"]*)"\s*:/;
+
+/**
+ * Parses JSON that a stranger sent: refuses nesting deeper than 32 before parsing (a deep bomb blocks `JSON.parse`), and
+ * keys that could reach a prototype. Throws a plain Error whose message is safe to show.
+ */
+export function parseStranger(source: string): Json {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < source.length; i++) {
+    const code = source.charCodeAt(i);
+    if (inString) {
+      if (code === 92) i++;
+      else if (code === 34) inString = false;
+    } else if (code === 34) inString = true;
+    else if (code === 123 || code === 91) {
+      if (++depth > maxDepth) throw new Error(`nested deeper than ${maxDepth}`);
+    } else if (code === 125 || code === 93) depth--;
+  }
+  const suspicious = forbiddenKeys.test(source);
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(source) as Json;
+  } catch {
+    throw new Error("not valid JSON");
+  }
+  if (suspicious) refusePrototypeKeys(parsed);
+  return parsed;
+}
+
+function refusePrototypeKeys(value: Json): void {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "__proto__" || key === "constructor" || key === "prototype")
+      throw new Error(`key "${key}" is not allowed`);
+    refusePrototypeKeys(inner);
+  }
+}

@@ -1,0 +1,47 @@
+import type { Json } from "./json.ts";
+import type { Secret } from "./secret.ts";
+
+/** One outbound request, described. Secrets stay wrapped until `http.ts` sends it, so `--dry-run` can print it. */
+export interface Post {
+  method: "GET" | "POST" | "PUT" | "PATCH";
+  url: Secret | string;
+  headers?: Record<string, Secret | string>;
+  /** HTTP Basic: user and secret; joined and encoded by `http.ts`, so that no adapter sees the text. */
+  basic?: { user: string; password: Secret };
+  /** Bearer token, put into `Authorization` by `http.ts`. */
+  bearer?: Secret;
+  body?: Json;
+}
+
+/** What came back, as an adapter may judge it. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
+/** What provider-side name a later edit or thread needs; opaque to the house. */
+export type Handle = string;
+
+/** What a reply means for the post. */
+export type Verdict =
+  | { verdict: "sent"; handle?: Handle }
+  | { verdict: "retry"; why: string }
+  | { verdict: "degrade"; why: string }
+  | { verdict: "lost"; why: string }
+  | { verdict: "dead"; why: string };
+
+export const sent = (handle?: Handle): Verdict =>
+  handle === undefined ? { verdict: "sent" } : { verdict: "sent", handle };
+export const retry = (why: string): Verdict => ({ verdict: "retry", why });
+export const degrade = (why: string): Verdict => ({ verdict: "degrade", why });
+export const handleLost = (why: string): Verdict => ({ verdict: "lost", why });
+export const dead = (why: string): Verdict => ({ verdict: "dead", why });
+
+/** Judges a status that its adapter has nothing special to say about. A redirect is a configuration fault: it may lead anywhere. */
+export function judgeStatus(status: number): Verdict {
+  if (status >= 200 && status < 300) return sent();
+  if (status >= 300 && status < 400) return dead(`redirected (${status}); the URL points somewhere else`);
+  if (status === 408 || status === 425 || status === 429 || status >= 500) return retry(`status ${status}`);
+  return dead(`status ${status}`);
+}

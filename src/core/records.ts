@@ -1,0 +1,148 @@
+import type { Json } from "./json.ts";
+
+// The records of the wire and of the store. Names are snake_case because that is how they travel.
+
+export const runStates = ["queued", "running", "succeeded", "failed", "cancelled", "dead"] as const;
+export type RunState = (typeof runStates)[number];
+
+/** The states in which a run is over. */
+export const endStates = ["succeeded", "failed", "cancelled", "dead"] as const satisfies RunState[];
+export type EndState = (typeof endStates)[number];
+
+export function isOver(state: RunState): state is EndState {
+  return state !== "queued" && state !== "running";
+}
+
+/** What is queued: the compact record of the work that one delivery asked for. Times are epoch milliseconds. */
+export interface Task {
+  v: 1;
+  run_id: string;
+  source: string;
+  issue_key: string;
+  issue_id: string;
+  issue_url: string | null;
+  project: string;
+  transition_id: string;
+  summary: string;
+  requested_by: string;
+  repo_url: string;
+  ref: string;
+  script: string;
+  lane: string;
+  params: Record<string, string>;
+  timeout_s: number;
+  idempotency_key: string;
+  correlation_id: string;
+  accepted_at: number;
+}
+
+/** What a worker says of an attempt that ended. `queued` hands the run back without counting it as lost. */
+export interface Result {
+  run_id: string;
+  attempt: number;
+  state: "succeeded" | "failed" | "cancelled" | "queued";
+  mesh_node_id: string;
+  reason: string | null;
+  commit: string | null;
+  failing_target: string | null;
+  summary: string | null;
+  run_url: string | null;
+  started_at: number;
+  finished_at: number;
+  exit_code: number | null;
+  log_tail: string[];
+}
+
+/** A finished build that somebody else ran: announced, not run. */
+export interface Report {
+  source: string;
+  workflow: string;
+  state: "succeeded" | "failed" | "cancelled";
+  branch: string;
+  commit: string | null;
+  run_url: string | null;
+  mesh_node_id: string | null;
+  provider_run_id: string;
+  failing_target: string | null;
+}
+
+/** What the house decided to say about one state of one run or report, for every chat alike. */
+export interface Announcement {
+  workflow: string;
+  state: RunState;
+  branch: string;
+  commit: string | null;
+  run_url: string | null;
+  mesh_node_id: string | null;
+  provider_run_id: string;
+  source: string;
+  issue_key: string | null;
+  issue_id: string | null;
+  issue_url: string | null;
+  summary: string | null;
+  requested_by: string | null;
+  lane: string | null;
+  attempt: number | null;
+  failing_target: string | null;
+  duration_ms: number | null;
+  reason: string | null;
+  log_tail: string[];
+  idempotency_key: string | null;
+  at: number;
+}
+
+/** A run as the API and `--json` show it. Times are epoch milliseconds. */
+export interface Run {
+  run_id: string;
+  state: RunState;
+  reason: string | null;
+  source: string;
+  issue_key: string;
+  project: string;
+  summary: string;
+  requested_by: string;
+  lane: string;
+  script: string;
+  repo_url: string;
+  ref: string;
+  node: string | null;
+  attempt: number;
+  lost: number;
+  queued_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  exit_code: number | null;
+  commit: string | null;
+  failing_target: string | null;
+  run_url: string | null;
+  retry_of: string | null;
+}
+
+/** What became of one delivery; the bounded record that `runs ignored` and `explain` read. */
+export interface DeliveryNote {
+  at: number;
+  source: string;
+  correlation_id: string;
+  outcome: "queued" | "duplicate" | "ignored" | "refused";
+  reason: string | null;
+  run_id: string | null;
+  issue_key: string | null;
+}
+
+/** What a node says of itself when it asks for work. */
+export interface NodeFacts {
+  version: string;
+  os: string;
+  labels: string[];
+  scripts: string[];
+  concurrency: number;
+  [fact: string]: Json;
+}
+
+/** What makes two deliveries the same. */
+export interface Mark {
+  /** `d/<source>/<delivery id>`, `i/<hash of the intent>`, or `p/…` for a canary. */
+  key: string;
+  /** Milliseconds from first sight within which the same mark is a duplicate. */
+  window_ms: number;
+}

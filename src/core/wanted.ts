@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { duration } from "./units.ts";
+
+const words = z.union([z.string().transform((word) => [word]), z.array(z.string()).min(1)]);
+
+/** One way in which a delivery asks for a build: every key of the entry must hold, by any of its values. */
+export const buildWhen = z.strictObject({
+  event: words.optional(),
+  project: words.optional(),
+  status: words.optional(),
+  labels: words.optional(),
+  components: words.optional(),
+  issue_type: words.optional(),
+  changed: z.record(z.string(), words).optional(),
+  where: z.record(z.string(), words).optional(),
+});
+
+export type BuildWhen = z.output<typeof buildWhen>;
+
+/** A plain string, or a dotted path into the issue (then the whole body) with a default. */
+export const taken = z.union([z.string(), z.strictObject({ from: z.string().min(1), default: z.string().optional() })]);
+
+export type Taken = z.output<typeof taken>;
+
+export const scriptName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
+/** How a task is made of a delivery. */
+export const taskOptions = z.strictObject({
+  script: z.string().regex(scriptName, { error: "expected a script's name: a-z 0-9 _ -, at most 64" }),
+  lane: z.string().default("default"),
+  repo: z.string().optional(),
+  ref: taken.default("main"),
+  params: z
+    .record(
+      z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, { error: "expected a name of letters, digits and _" }),
+      taken,
+    )
+    .default({}),
+  timeout: duration.optional(),
+});

@@ -1,0 +1,83 @@
+import { createConsola, type LogObject } from "consola";
+
+export type Fields = Record<string, unknown>;
+type Level = "debug" | "info" | "warn" | "error";
+
+const colour: Record<Level, string> = {
+  debug: "\u001B[90m",
+  info: "\u001B[36m",
+  warn: "\u001B[33m",
+  error: "\u001B[31m",
+};
+// C0, C1, bidirectional overrides and isolates: a log line must not be able to rewrite the terminal or the lines around it.
+const unprintable = /[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g;
+const pretty = process.stderr.isTTY === true;
+const coloured = pretty && !process.env.NO_COLOR;
+
+let pending = "";
+let redact = (line: string): string => line;
+
+/** The one consola of the house: stderr, JSON lines off a terminal, one batch per turn of the event loop. */
+const consola = createConsola({
+  level: levelOf(process.env.MESHMAC_LOG_LEVEL),
+  reporters: [{ log: (entry) => write(entry) }],
+  throttle: 0,
+});
+
+function levelOf(name: string | undefined): number {
+  return { error: 0, warn: 1, info: 3, debug: 4 }[name ?? "info"] ?? 3;
+}
+
+function write(entry: LogObject): void {
+  const [message, fields] = entry.args as [string, Fields | undefined];
+  const level = entry.type as Level;
+  const line = pretty ? forPeople(entry.date, level, message, fields) : forMachines(entry.date, level, message, fields);
+  if (pending === "") setImmediate(flushLog);
+  pending += `${redact(line)}\n`;
+}
+
+function forMachines(date: Date, level: Level, message: string, fields: Fields = {}): string {
+  return JSON.stringify({ time: date.toISOString(), level, msg: message, ...fields }, printable);
+}
+
+function printable(_key: string, value: unknown): unknown {
+  return value instanceof Error ? value.message : value;
+}
+
+function forPeople(date: Date, level: Level, message: string, fields: Fields = {}): string {
+  const [on, off] = coloured ? [colour[level], "\u001B[0m"] : ["", ""];
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value, printable)}`);
+  const plain = [message, ...rest].join(" ").replace(unprintable, " ");
+  return `${date.toTimeString().slice(0, 8)} ${on}${level.padEnd(5)}${off} ${plain}`;
+}
+
+/** Writes what is pending to stderr now; the executable calls it before it exits. */
+export function flushLog(): void {
+  if (pending === "") return;
+  const lines = pending;
+  pending = "";
+  process.stderr.write(lines);
+}
+
+/** Passes every line through `mask` before it is written: no exact secret value leaves by the log. */
+export function redactLog(mask: (line: string) => string): void {
+  redact = mask;
+}
+
+/** Says only what is at least this important. */
+export function setLogLevel(level: Level): void {
+  consola.level = levelOf(level);
+}
+
+/**
+ * The only voice of the house. A line is a constant lower-case past-tense sentence; everything variable is a field.
+ * error = a person must act; warn = we are retrying or lost something; info = one line per delivery, run state, settled post.
+ */
+export const log = {
+  debug: (message: string, fields?: Fields) => void consola.debug(message, fields),
+  info: (message: string, fields?: Fields) => void consola.info(message, fields),
+  warn: (message: string, fields?: Fields) => void consola.warn(message, fields),
+  error: (message: string, fields?: Fields) => void consola.error(message, fields),
+};

@@ -1,0 +1,66 @@
+import { z } from "zod";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { Seen } from "../core/move.ts";
+import type { Post, Reply, Verdict } from "../core/post.ts";
+import type { Announcement } from "../core/records.ts";
+import { secret } from "../core/secret.ts";
+import { duration } from "../core/units.ts";
+import { buildWhen, taskOptions } from "../core/wanted.ts";
+
+/** What every source's entry in the configuration takes beside its own keys. */
+export const sourceOptions = z.strictObject({
+  path: z.string().regex(/^\/[A-Za-z0-9/_.-]{1,200}$/, { error: "expected a path like /jira/openclaw" }),
+  header: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,64}$/, { error: "expected a header name of letters, digits and hyphens" })
+    .optional(),
+  token: secret,
+  allow_ips: z.array(z.string()).default([]),
+  dedupe_window: duration.prefault("5m"),
+  build_when: z.array(buildWhen).min(1),
+  task: taskOptions,
+});
+
+export type SourceOptions = z.output<typeof sourceOptions>;
+
+/** A request that satisfies the user's own `build_when`, for `up --demo`, the ready curl line, `probe` and `doctor`. */
+export interface Sample {
+  headers: Record<string, string>;
+  body: Json;
+}
+
+/** How a failure comment is posted to this tracker; `find` and `found` look for our marker before a comment is posted again. */
+export interface Comment<Options extends z.ZodObject = z.ZodObject> {
+  options: Options;
+  post(announcement: Announcement, options: z.output<Options>, marker: string): Post;
+  find(announcement: Announcement, options: z.output<Options>): Post;
+  found(reply: Reply, marker: string): boolean;
+  judge(reply: Reply): Verdict;
+}
+
+/**
+ * A system that delivers webhooks to us. It says how its door is opened and how a body reads; the house compares tokens,
+ * applies `build_when`, dedupes and stores.
+ */
+export interface Source<
+  Kind extends string = string,
+  Options extends z.ZodObject = z.ZodObject,
+  CommentOptions extends z.ZodObject = z.ZodObject,
+> {
+  kind: Kind;
+  options: Options;
+  /** The header that carries the token when the configuration names none. */
+  header: string;
+  /** `sha256=<hex>` HMAC header over the raw body, keyed with the door's token, where the sender can sign. */
+  signature?: string;
+  /** Values that arrive in place of a token because of a known fault of the sender → what to log. Never accepted. */
+  fakeTokens?: Record<string, string>;
+  read(body: JsonObject, headers: Headers, options: z.output<Options>): Seen;
+  sample(options: z.output<Options>): Sample;
+  comment?: Comment<CommentOptions>;
+}
+
+/** Declares a source with the types of its own options. */
+export const defineSource = <K extends string, O extends z.ZodObject, C extends z.ZodObject>(
+  source: Source<K, O, C>,
+): Source<K, O, C> => source;

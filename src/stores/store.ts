@@ -1,0 +1,246 @@
+import type { Json } from "../core/json.ts";
+import type {
+  Announcement,
+  DeliveryNote,
+  Mark,
+  NodeFacts,
+  Report,
+  Result,
+  Run,
+  RunState,
+  Task,
+} from "../core/records.ts";
+
+// The store port. Every verb is one atomic step, checks the fence itself, and carries a handle that makes a repeat harmless:
+// accept the run_id · lease the token · log the offset · finish and renew (run, attempt) · report (subject, state) ·
+// expand the event id · settle the claim. All times are epoch milliseconds of the store's own clock, but `seen_at`.
+
+/** How long a call may block for something to happen; the signal ends the wait at once (the call then answers as if time were up). */
+export interface Wait {
+  ms: number;
+  signal?: AbortSignal;
+}
+
+export interface Held {
+  run_id: string;
+  attempt: number;
+}
+
+export interface LeaseAsk {
+  node: string;
+  facts: NodeFacts;
+  /** Fresh per lease the node wants; the same token answers the same lease, so a lost reply loses nothing. */
+  token: string;
+  /** What this worker really runs. A lease of this node that is neither here nor under `token` ran out with its process: it is lost at once. */
+  holding: Held[];
+}
+
+export interface Lease {
+  task: Task;
+  attempt: number;
+  ttl_ms: number;
+  heartbeat_ms: number;
+  fence_ms: number;
+  timeout_ms: number;
+  /** The page of this run on the admin side, or null where no `admin.url` is configured. */
+  run_url: string | null;
+}
+
+export type Word = "ok" | "cancel" | "stale";
+
+export interface Renewal {
+  /** One word per run asked about, in the order asked. */
+  words: Word[];
+  /** Runs leased to this node that it did not mention. */
+  forgotten: Held[];
+}
+
+export interface LogChunk extends Held {
+  node: string;
+  /** Bytes of this attempt's log that the caller believes are stored. */
+  offset: number;
+  bytes: Uint8Array;
+}
+
+/** The five verbs of a node, and no more: this is all that a worker can reach. */
+export interface NodeStore {
+  /** Settles what the node no longer runs, then leases the next run that it may have; waits up to `wait.ms` for one, else null. */
+  lease(ask: LeaseAsk, wait?: Wait): Promise<Lease | null>;
+  /** Extends the leases at once; then, given `wait`, answers early when a word becomes other than ok, and at the end of the wait. */
+  renew(node: string, held: Held[], wait?: Wait): Promise<Renewal>;
+  /** Appends; answers the offset wanted next (bytes before it are kept, a gap is refused by answering a smaller one), or stale. */
+  log(chunk: LogChunk): Promise<number | "stale">;
+  /** Ends the attempt; "ok" again for a repeat, "stale" when the run was leased again, reaped or ended otherwise. */
+  finish(result: Result): Promise<"ok" | "stale">;
+  /** Hands in a finished build that somebody else ran. */
+  report(report: Report): Promise<"new" | "seen">;
+  close(): Promise<void>;
+}
+
+export interface Lane {
+  needs: string[];
+  priority: number;
+  timeout_ms: number;
+  max_lost: number;
+  locks: string[];
+  limit: number | null;
+  cancel_previous: boolean;
+  max_depth: number | null;
+}
+
+/** What the gateway decides and the store enforces. */
+export interface Rules {
+  lanes: Record<string, Lane>;
+  locks: Record<string, number>;
+  lease: { ttl_ms: number; heartbeat_ms: number; fence_ms: number };
+  keep: { runs_ms: number; logs_ms: number; deliveries: number };
+  admin_url: string | null;
+}
+
+export interface Entry {
+  task: Task;
+  marks: Mark[];
+  /** When the delivery was seen; compared only with other `seen_at`. */
+  seen_at: number;
+  retry_of?: string;
+}
+
+export type Accepted =
+  { status: "queued"; run_id: string } | { status: "duplicate"; run_id: string } | { status: "full" };
+
+/** A state that changed, written in the state's own atomic step and deleted by `expand`. */
+export interface StoreEvent {
+  id: string;
+  /** run_id, or `<source>/<provider_run_id>` of a report. */
+  subject: string;
+  /** Rises by one per subject, from 1. */
+  seq: number;
+  state: RunState;
+  at: number;
+  /** The task of a run; null for a report. */
+  task: Task | null;
+  report: Report | null;
+  node: string | null;
+  attempt: number;
+  lost: number;
+  reason: string | null;
+  started_at: number | null;
+  result: Result | null;
+}
+
+export interface NewPost {
+  /** sha256 of subject, state and destination: the same post is never made twice. */
+  key: string;
+  destination: string;
+  announcement: Announcement;
+}
+
+export interface Claimed {
+  key: string;
+  claim: string;
+  destination: string;
+  subject: string;
+  seq: number;
+  state: RunState;
+  announcement: Announcement;
+  /** This try included, from 1. */
+  tries: number;
+  /** An earlier try may have reached the provider: its outcome was never learnt. */
+  unsure: boolean;
+  /** The provider's handle of this subject at this destination, or null. */
+  handle: string | null;
+  /** What the last try said, or null. */
+  why: string | null;
+  created_at: number;
+}
+
+export type ClaimAnswer = { post: Claimed } | { post: null; next_at: number | null };
+
+export type Settlement = { key: string; claim: string; why?: string; pause_until?: number } & (
+  { verdict: "sent"; handle?: string } | { verdict: "later"; due_in_ms: number; unsure: boolean } | { verdict: "dead" }
+);
+
+export interface PostRow {
+  destination: string;
+  state: RunState;
+  status: "waiting" | "sending" | "sent" | "replaced" | "dead";
+  tries: number;
+  unsure: boolean;
+  why: string | null;
+  at: number;
+}
+
+export interface Shown {
+  run: Run;
+  task: Task;
+  result: Result | null;
+  posts: PostRow[];
+  cancel: string | null;
+}
+
+export interface Filter {
+  states?: RunState[];
+  lane?: string;
+  source?: string;
+  issue_key?: string;
+  limit: number;
+  cursor?: string;
+}
+
+export interface NodeRow {
+  node: string;
+  facts: NodeFacts;
+  last_seen: number;
+  mode: "active" | "drained";
+  why: string | null;
+  running: Held[];
+}
+
+export interface LogSlice {
+  bytes: Uint8Array;
+  /** Where the next read begins. */
+  next: number;
+  size: number;
+}
+
+/** What an operator's command may ask, also over the owner's socket. */
+export interface OperatorStore {
+  /** Newest first; `next` is the cursor of the following page or null. */
+  list(filter: Filter): Promise<{ runs: Run[]; next: string | null }>;
+  /** One run by its id, or by any unique ending of at least four characters; throws `data` when several match. */
+  show(id: string): Promise<Shown | null>;
+  readLog(run_id: string, attempt: number, from: number, limit: number): Promise<LogSlice>;
+  /** A queued run ends at once, a running one is asked. */
+  cancel(run_id: string, why: string): Promise<"cancelled" | "asked" | "over" | "unknown">;
+  /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
+  accept(entry: Entry): Promise<Accepted>;
+  nodes(): Promise<NodeRow[]>;
+  deliveries(limit: number, outcome?: DeliveryNote["outcome"]): Promise<DeliveryNote[]>;
+}
+
+/** Every verb of the house. The gateway holds this one. */
+export interface Store extends NodeStore, OperatorStore {
+  /** What the store is and how durable, in words: `sqlite, power-safe`. */
+  readonly about: { kind: "sqlite" | "redis"; durability: string };
+  /** Proves that the store can be written now, or throws. */
+  check(): Promise<void>;
+  publish(rules: Rules): Promise<void>;
+  /** The oldest events that nobody has expanded, oldest first. */
+  events(limit: number): Promise<StoreEvent[]>;
+  /** Turns an event into posts and deletes it, once; false when another gateway was first. */
+  expand(event: StoreEvent, posts: NewPost[]): Promise<boolean>;
+  /** Takes the earliest due post of these destinations, in order per subject and destination; persists "attempt started" first. */
+  claim(claim: string, ttl_ms: number, destinations: string[]): Promise<ClaimAnswer>;
+  settle(settlement: Settlement): Promise<"ok" | "stale">;
+  /** Takes back leases that ran out; answers how many. */
+  reap(): Promise<number>;
+  pause(lane: string, why: string | null): Promise<void>;
+  beat(gateway: string, facts: Record<string, Json>): Promise<void>;
+  note(deliveries: DeliveryNote[]): Promise<void>;
+  /** True when this opened or resolved it, false when it already was. */
+  alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;
+  /** Deletes what is older than `keep`; answers how many runs went. */
+  sweep(): Promise<number>;
+  /** Resolves when there may be an event to expand or a post due, when the wait is over, or when its signal fires. */
+  stirred(wait: Wait): Promise<void>;
+}
