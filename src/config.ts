@@ -1,1 +1,77 @@
+import { dirname } from "node:path";
+import { findConfig, shortName } from "./config/find.ts";
+import { parseConfig } from "./config/parse.ts";
+import { type Problem, refused } from "./config/problems.ts";
+import { readConfig } from "./config/read.ts";
+import type { Config } from "./config/schema.ts";
+import { bindSecrets } from "./config/named.ts";
+import { settle } from "./config/settle.ts";
+import { openVault, type Vault } from "./secrets.ts";
+
+export { checkFiles } from "./config/files.ts";
+export { keyFilesOf, type NamedSecret, secretsOf } from "./config/named.ts";
+export { type Problem, refused } from "./config/problems.ts";
 export { type Config, configSchema } from "./config/schema.ts";
+
+type Env = Record<string, string | undefined>;
+
+export interface Loaded {
+  config: Config;
+  /** The secret files that the configuration names; every Secret in it reads from here. */
+  vault: Vault;
+  /** The absolute path of the file, or null where there was none. */
+  file: string | null;
+}
+
+export interface Examined {
+  /** What errors call the file. */
+  name: string;
+  file: string;
+  problems: Problem[];
+  /** Null where there are problems. */
+  loaded: Loaded | null;
+}
+
+interface Where {
+  file?: string | undefined;
+  cwd?: string;
+  env?: Env;
+}
+
+/** Loads the named or the found configuration. Throws `config` (78) with every problem in it at once; reads no secret. */
+export async function loadConfig(where: Where = {}): Promise<Loaded> {
+  const { name, problems, loaded } = await examineConfig(where);
+  if (!loaded) throw refused(name, problems);
+  return loaded;
+}
+
+/** Reads the named or the found configuration and lists what is wrong in it. Throws `config` where there is none, or it does not parse. */
+export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {
+  const path = findConfig({ file, cwd, env });
+  const name = shortName(path, cwd);
+  const { problems, loaded } = examine(await readConfig(path, name), { base: dirname(path), env });
+  return { name, file: path, problems, loaded: loaded && { ...loaded, file: path } };
+}
+
+/** Makes a Config of what a file would hold; relative paths are relative to `base`. Throws like `loadConfig`. */
+export function configFrom(raw: unknown, { base, env = process.env }: { base: string; env?: Env }): Loaded {
+  const { problems, loaded } = examine(raw, { base, env });
+  if (!loaded) throw refused("the configuration", problems);
+  return loaded;
+}
+
+function examine(raw: unknown, { base, env }: { base: string; env: Env }): Pick<Examined, "problems" | "loaded"> {
+  const { config: parsed, problems } = parseConfig(withNodeId(raw, env.MESH_NODE_ID));
+  if (problems.length > 0) return { problems, loaded: null };
+  const config = settle(parsed, base);
+  const vault = openVault(config.secrets_dir);
+  bindSecrets(config, vault);
+  return { problems, loaded: { config, vault, file: null } };
+}
+
+/** The environment's MESH_NODE_ID wins over the file's `node.id`, so that one file can serve many nodes. */
+function withNodeId(raw: unknown, id: string | undefined): unknown {
+  if (!id || typeof raw !== "object" || raw === null || Array.isArray(raw)) return raw;
+  const node: unknown = Reflect.get(raw, "node") ?? {};
+  return typeof node === "object" && !Array.isArray(node) ? { ...raw, node: { ...node, id } } : raw;
+}

@@ -1,4 +1,4 @@
-import { createConsola, type LogObject } from "consola";
+import { createConsola, type LogObject } from "consola/core";
 
 export type Fields = Record<string, unknown>;
 type Level = "debug" | "info" | "warn" | "error";

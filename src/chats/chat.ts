@@ -2,10 +2,12 @@ import { z } from "zod";
 import { outboundOptions } from "../core/outbound.ts";
 import type { Handle, Post, Reply, Verdict } from "../core/post.ts";
 import { type Announcement, runStates } from "../core/records.ts";
+import type { RetryOptions } from "../core/retry.ts";
+import type { TextUnit } from "../core/text.ts";
 
 export interface Limits {
   text: number;
-  unit: "codepoints" | "utf16" | "bytes";
+  unit: TextUnit;
 }
 
 /** What every chat's entry in the configuration takes beside its own keys. */
@@ -26,6 +28,8 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   options: Options;
   limits: Limits;
   can: { edit: boolean; thread: boolean; silent: boolean; idempotent: boolean };
+  /** Where this chat's retries differ from the house's defaults; the configuration wins. */
+  retry?: RetryOptions;
   /** Describes the request; `plain` asks for the minimal layout after the rich one was refused. */
   post(announcement: Announcement, options: z.output<Options>, given?: { handle?: Handle; plain?: boolean }): Post;
   judge(reply: Reply): Verdict;

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { headline, logCommand } from "../core/announcement.ts";
 import { sent } from "../core/post.ts";
-import { headline } from "../core/announcement.ts";
+import { oneLine, truncate, webLink } from "../core/text.ts";
 import { chatOptions, defineChat } from "./chat.ts";
 
 // The operator's own terminal: `gateway/send` prints the text of a post to `console:` instead of sending it.
@@ -9,6 +10,16 @@ export const console = defineChat({
   options: chatOptions.extend({ kind: z.literal("console") }),
   limits: { text: 2000, unit: "codepoints" },
   can: { edit: false, thread: false, silent: true, idempotent: true },
-  post: (announcement) => ({ method: "POST", url: "console:", body: { text: headline(announcement) } }),
+
+  post(announcement) {
+    const more = webLink(announcement.run_url) ?? logCommand(announcement);
+    const line = truncate(oneLine(headline(announcement)), 1500);
+    return {
+      method: "POST",
+      url: "console:",
+      body: { text: more === null ? line : `${line} · ${truncate(more, 400)}` },
+    };
+  },
+
   judge: () => sent(),
 });

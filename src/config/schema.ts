@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { z } from "zod";
 import type { chatOptions } from "../chats/chat.ts";
 import { chats } from "../chats/registry.ts";
+import { addressRange } from "../core/cidr.ts";
 import type { Outbound } from "../core/outbound.ts";
 import { endStates } from "../core/records.ts";
 import { retryOptions } from "../core/retry.ts";
@@ -25,12 +26,14 @@ const withComment = ({ kind, options, comment }: (typeof sources)[number]) => ({
   options: comment ? options.extend({ comment: comment.options.extend({ on: commentOn }).optional() }) : options,
 });
 
-const poolName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, { error: "expected a-z 0-9 _ -, at most 64" });
+const entryName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, { error: "expected a-z 0-9 _ -, at most 64, not beginning with _ or -" });
 const origin = z
   .url({ protocol: /^https?$/, error: "expected a URL like https://gateway.example" })
   .transform((url) => url.replace(/\/+$/, ""));
 
-const lane = z.strictObject({
+export const lane = z.strictObject({
   needs: z
     .array(z.string().regex(/^(\*|!?[A-Za-z0-9][\w.-]{0,63})$/, { error: "expected a label, !label or *" }))
     .default([]),
@@ -42,6 +45,8 @@ const lane = z.strictObject({
   cancel_previous: z.boolean().default(false),
   max_depth: z.int().min(1).optional(),
 });
+
+const laneName = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, { error: "expected letters, digits, _ -, at most 64" });
 
 const gateway = z.strictObject({
   listen: address.prefault("127.0.0.1:8787"),
@@ -55,14 +60,21 @@ const gateway = z.strictObject({
     .prefault({}),
   nodes: z.strictObject({ listen: address, url: origin }).optional(),
   tls: z.strictObject({ cert: z.string(), key: z.string(), client_ca: z.string().optional() }).optional(),
-  trusted_proxies: z.array(z.string()).default([]),
+  trusted_proxies: z.array(addressRange).default([]),
   max_body: size.prefault("256KiB"),
   max_in_flight: z.int().min(1).default(512),
   drain_delay: duration.prefault("5s"),
 });
 
 const node = z.strictObject({
-  id: nodeId.prefault(() => hostname()),
+  // A host name may hold what a node's id may not.
+  id: nodeId.prefault(
+    () =>
+      hostname()
+        .replace(/[^\w.-]/g, "-")
+        .replace(/^[^A-Za-z0-9]+/, "")
+        .slice(0, 64) || "node",
+  ),
   labels: z.array(z.string()).default([]),
   concurrency: z.int().min(1).max(64).default(1),
   scripts_dir: z.string().default("./scripts"),
@@ -70,9 +82,9 @@ const node = z.strictObject({
   pass_env: z.array(z.string().regex(/^[A-Za-z_]\w*$/, { error: "expected the name of a variable" })).default([]),
 });
 
-/** The whole configuration, as users write it → as the house reads it: milliseconds, bytes, addresses, Secrets. */
+/** The whole configuration as users write it, parsed to what the house reads: milliseconds, bytes, addresses, Secrets. */
 export const configSchema = z.strictObject({
-  pool: poolName.default("meshmac"),
+  pool: entryName.default("meshmac"),
   store: storeUrl.prefault("sqlite:./state/meshmac.db"),
   store_password: secret.optional(),
   secrets_dir: z.string().default("./secrets.d"),
@@ -86,12 +98,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   gateway: gateway.prefault({}),
   repos: z.record(z.string(), z.string().min(1)).default({}),
-  sources: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/), byKind<SourceEntry>(sources.map(withComment)))
-    .default({}),
-  lanes: z.record(z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/), lane).default({}),
+  sources: z.record(entryName, byKind<SourceEntry>(sources.map(withComment))).default({}),
+  lanes: z.record(laneName, lane).default({}),
   locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
-  chats: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/), byKind<ChatEntry>(chats)).default({}),
+  chats: z.record(entryName, byKind<ChatEntry>(chats)).default({}),
   pagers: z.record(z.string(), byKind<Outbound>(pagers)).default({}),
   retry: retryOptions.optional(),
   escalate_after: duration.prefault("10m"),
@@ -108,4 +118,7 @@ export const configSchema = z.strictObject({
   node: node.prefault({}),
 });
 
-export type Config = z.output<typeof configSchema>;
+export type Parsed = z.output<typeof configSchema>;
+
+/** The configuration once it is loaded: every path absolute, every Secret bound to the vault, the lane `default` always there. */
+export type Config = Parsed & { state_dir: string };

@@ -41,3 +41,8 @@ export class Malformed extends Error {
     this.hint = hint;
   }
 }
+
+const issueName = /^[A-Za-z0-9][\w.-]{0,63}$/;
+
+/** Says whether a text can be the key or id of an issue: nothing else may reach a URL, a queue or a script by that name. */
+export const isIssueName = (name: string): boolean => issueName.test(name);

@@ -45,3 +45,22 @@ export function judgeStatus(status: number): Verdict {
   if (status === 408 || status === 425 || status === 429 || status >= 500) return retry(`status ${status}`);
   return dead(`status ${status}`);
 }
+
+/**
+ * Settles what the configuration's status lists say against the adapter's verdict. Success, a plainer layout and a lost
+ * handle are the adapter's to see; a status listed as not to be retried never is; one listed as to be retried is.
+ */
+export function judged(
+  verdict: Verdict,
+  status: number,
+  lists: { retry_on_status: number[]; no_retry_on_status: number[] },
+): Verdict {
+  if (verdict.verdict !== "retry" && verdict.verdict !== "dead") return verdict;
+  if (lists.no_retry_on_status.includes(status)) return dead(verdict.why);
+  if (lists.retry_on_status.includes(status)) return retry(verdict.why);
+  return verdict;
+}
+
+/** Whether a reply leaves open if the request took effect: a server error may come after the message was created. */
+export const leavesOpen = (status: number): boolean =>
+  status === 408 || status === 409 || (status >= 500 && status !== 501 && status !== 503);

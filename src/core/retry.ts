@@ -63,10 +63,24 @@ const minutes = 60_000;
 const slowLane = [1 * minutes, 5 * minutes, 15 * minutes, 30 * minutes, 60 * minutes];
 const slowLaneEnd = 24 * 60 * minutes;
 
-/** Milliseconds to wait after the `slowTry`-th try (from 0) beyond the fast lane, or null when 24 hours are over. */
+/**
+ * Milliseconds to wait after the `slowTry`-th try (from 0) beyond the fast lane, or null when the post is 24 hours old. The
+ * last wait may end after those 24 hours: a remote that asked for a long pause is knocked on once more.
+ */
 export function waitInSlowLane(slowTry: number, ageMs: number, retryAfterMs = 0): number | null {
-  const wait = Math.max(slowLane[Math.min(slowTry, slowLane.length - 1)] ?? 0, retryAfterMs);
-  return ageMs + wait > slowLaneEnd ? null : wait;
+  if (ageMs >= slowLaneEnd) return null;
+  return Math.max(slowLane[Math.min(Math.max(0, slowTry), slowLane.length - 1)] ?? 0, retryAfterMs);
+}
+
+/** Milliseconds to wait after the `tries`-th try of a post that is `ageMs` old: the fast lane, then the slow one; null when it is to be given up. */
+export function nextWait(
+  { tries, ageMs, retryAfterMs }: { tries: number; ageMs: number; retryAfterMs: number },
+  policy: RetryPolicy,
+  chance: number,
+): number | null {
+  const fast = waitAfter(tries, policy, chance, retryAfterMs);
+  if (fast !== null || !policy.slow_lane) return fast;
+  return waitInSlowLane(tries - policy.max_attempts, ageMs, policy.respect_retry_after ? retryAfterMs : 0);
 }
 
 const longestRetryAfter = 24 * 60 * minutes;
@@ -77,9 +91,15 @@ const longestRetryAfter = 24 * 60 * minutes;
  */
 export function retryAfter(headers: Headers, now: number): number {
   const said = headers.get("retry-after")?.trim() ?? "";
-  const until = (time: number) => (Number.isFinite(time) ? Math.min(Math.max(0, time - now), longestRetryAfter) : 0);
-  if (/^\d+(\.\d+)?$/.test(said)) return Math.min(Math.ceil(Number(said) * 1000), longestRetryAfter);
-  if (/^[A-Za-z]{3,9},? /.test(said)) return until(Date.parse(said));
+  if (/^\d+(\.\d+)?$/.test(said)) return clamped(Number(said) * 1000);
+  // asctime, the third form that RFC 9110 allows, has no zone and means GMT.
+  if (httpDate.test(said)) return clamped(Date.parse(said.endsWith(" GMT") ? said : `${said} GMT`) - now);
   const reset = headers.get("x-ratelimit-reset") ?? "";
-  return /^\d{4}-\d\d-\d\dT/.test(reset) ? until(Date.parse(reset.replace(/(T\d\d:\d\d)Z$/, "$1:00Z"))) : 0;
+  return /^\d{4}-\d\d-\d\dT/.test(reset) ? clamped(Date.parse(reset.replace(/(T\d\d:\d\d)Z$/, "$1:00Z")) - now) : 0;
 }
+
+const httpDate =
+  /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? (\d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+const clamped = (ms: number): number =>
+  Number.isNaN(ms) ? 0 : Math.min(Math.max(0, Math.ceil(ms)), longestRetryAfter);

@@ -3,6 +3,14 @@ import { z } from "zod";
 import { MeshError } from "./error.ts";
 
 const namePattern = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)*$/;
+// A pasted token would often pass for a name, and be shown as one; a name has a folder or says by its ending what it is.
+const saysWhatItIs = /\.(token|url|key|password|secret)(\.next)?$/;
+
+/** Whether this can be the path of a file under `secrets_dir`, and is not a pasted secret. */
+export function isSecretName(name: string): boolean {
+  if (!namePattern.test(name) || name.includes("..") || name.length > 128) return false;
+  return saysWhatItIs.test(name) || (name.includes("/") && name.split("/").every((part) => part.length < 40));
+}
 
 /**
  * A secret by its name under `secrets_dir`. The text stays in the vault: everything that prints, joins or serialises a
@@ -44,7 +52,7 @@ export class Secret {
 /** Parses the path of a file under `secrets_dir` to a Secret; refuses what looks like the secret itself. */
 export const secret = z
   .string()
-  .refine((name) => namePattern.test(name) && !name.includes("..") && name.length <= 128, {
+  .refine(isSecretName, {
     error: "name a file under secrets_dir, not the secret itself",
   })
   .transform((name) => new Secret(name));

@@ -38,3 +38,5 @@ export const taskOptions = z.strictObject({
     .default({}),
   timeout: duration.optional(),
 });
+
+export type TaskOptions = z.output<typeof taskOptions>;

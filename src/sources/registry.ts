@@ -1,13 +1,6 @@
-import { z } from "zod";
-import { defineSource, type Source, sourceOptions } from "./source.ts";
-
-const none = defineSource({
-  kind: "none",
-  options: sourceOptions.extend({ kind: z.literal("none") }),
-  header: "X-None",
-  read: () => ({ ignored: "nothing" }),
-  sample: () => ({ headers: {}, body: {} }),
-});
+import { jira } from "./jira.ts";
+import type { Source } from "./source.ts";
+import { youtrack } from "./youtrack.ts";
 
 // Every system that may knock. To add one: a file beside this one, a line here, a folder of fixtures.
-export const sources: Source[] = [none] as unknown as Source[];
+export const sources: Source[] = [jira, youtrack] as unknown as Source[];

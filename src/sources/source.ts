@@ -1,8 +1,10 @@
 import { z } from "zod";
+import { senderRange } from "../core/cidr.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Seen } from "../core/move.ts";
 import type { Post, Reply, Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
+import type { RetryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
 import { duration } from "../core/units.ts";
 import { buildWhen, taskOptions } from "../core/wanted.ts";
@@ -15,7 +17,7 @@ export const sourceOptions = z.strictObject({
     .regex(/^[A-Za-z0-9-]{1,64}$/, { error: "expected a header name of letters, digits and hyphens" })
     .optional(),
   token: secret,
-  allow_ips: z.array(z.string()).default([]),
+  allow_ips: z.array(senderRange).default([]),
   dedupe_window: duration.prefault("5m"),
   build_when: z.array(buildWhen).min(1),
   task: taskOptions,
@@ -32,11 +34,19 @@ export interface Sample {
 /** How a failure comment is posted to this tracker; `find` and `found` look for our marker before a comment is posted again. */
 export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   options: Options;
+  /** Retry numbers of this tracker, between the house's defaults and the configuration. */
+  retry?: RetryOptions;
   post(announcement: Announcement, options: z.output<Options>, marker: string): Post;
   find(announcement: Announcement, options: z.output<Options>): Post;
+  /** Says whether the comments that `find` asked for hold our marker; ask only of a 2xx reply, another one knows nothing. */
   found(reply: Reply, marker: string): boolean;
   judge(reply: Reply): Verdict;
 }
+
+/** A source's entry as the configuration has it: its own options, and its comment's where one is configured. */
+export type Entry<Options extends z.ZodObject, CommentOptions extends z.ZodObject> = z.output<Options> & {
+  comment?: z.output<CommentOptions> | undefined;
+};
 
 /**
  * A system that delivers webhooks to us. It says how its door is opened and how a body reads; the house compares tokens,
@@ -55,7 +65,10 @@ export interface Source<
   signature?: string;
   /** Values that arrive in place of a token because of a known fault of the sender → what to log. Never accepted. */
   fakeTokens?: Record<string, string>;
-  read(body: JsonObject, headers: Headers, options: z.output<Options>): Seen;
+  /** What to tell a sender whose body is no valid JSON, where this system has a usual cause. */
+  badJsonHint?: string;
+  /** Reads a verified body; throws Malformed where it has none of the shapes this system sends. */
+  read(body: JsonObject, headers: Headers, options: Entry<Options, CommentOptions>): Seen;
   sample(options: z.output<Options>): Sample;
   comment?: Comment<CommentOptions>;
 }

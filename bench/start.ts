@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Household } from "../test/house/household.ts";
+import { machine, median, percentile } from "./machine.ts";
+
+// How soon the compiled binary answers, and what an idle gateway weighs, beside the floor: a compiled program that prints one word.
+
+const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../dist/meshmac");
+const rounds = Number(process.argv[2] ?? 30);
+
+console.log(machine());
+const house = new Household({ config: { lanes: { ios: {} } } });
+house.write("floor.ts", 'process.stdout.write("floor\\n");\n', 0o600);
+const floor = join(house.dir, "floor");
+const built = Bun.spawnSync([
+  process.execPath,
+  "build",
+  "--compile",
+  "--minify",
+  "--bytecode",
+  "--format=esm",
+  join(house.dir, "floor.ts"),
+  "--outfile",
+  floor,
+]);
+if (built.exitCode !== 0) throw new Error(String(built.stderr));
+
+const time = (argv: string[]): number => {
+  const start = performance.now();
+  const { exitCode, stderr } = Bun.spawnSync(argv, {
+    cwd: house.dir,
+    env: { HOME: house.dir, PATH: process.env.PATH ?? "" },
+  });
+  if (exitCode !== 0) throw new Error(`${argv.slice(1).join(" ")}: ${stderr}`);
+  return performance.now() - start;
+};
+
+const commands: [string, string[]][] = [
+  ["floor (prints one word)", [floor]],
+  ["meshmac --version", [binary, "--version"]],
+  ["meshmac config check", [binary, "config", "check", "--config", house.config]],
+];
+console.log(`\n${"command".padEnd(28)}    p50     p99   ratio to floor   (ms, ${rounds} rounds, taken in turns)`);
+const times = commands.map((): number[] => []);
+for (let i = 0; i < rounds; i++) for (const [n, [, argv]] of commands.entries()) times[n]?.push(time(argv));
+const base = median(times[0] ?? []);
+for (const [n, [name]] of commands.entries()) {
+  const all = times[n] ?? [];
+  console.log(
+    `${name.padEnd(28)} ${median(all).toFixed(1).padStart(6)}  ${percentile(all, 99).toFixed(1).padStart(6)}  ${(median(all) / base).toFixed(1).padStart(15)}`,
+  );
+}
+
+const ready: number[] = [];
+let rss = 0;
+for (let i = 0; i < 10; i++) {
+  const start = performance.now();
+  const gateway = await house.serve();
+  let status = 0;
+  while (status !== 200) status = (await fetch(`${gateway.url}/readyz`)).status;
+  ready.push(performance.now() - start);
+  if (i === 9) {
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.child.pid}/status`, "utf8"))?.[1]) / 1024;
+  }
+  await gateway.stop();
+}
+console.log(
+  `serve, exec → /readyz 200      p50 ${median(ready).toFixed(0)} ms, max ${Math.max(...ready).toFixed(0)} ms (10 rounds; log read and polled by the bench, so an upper bound)`,
+);
+console.log(`serve, idle for 5 s            ${rss.toFixed(0)} MB resident`);
+await house.close();

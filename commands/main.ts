@@ -1,0 +1,73 @@
+import { writeSync } from "node:fs";
+import { version } from "../src/version.ts";
+
+// Nothing else is imported before it is needed, so that `--version` costs a start and no more.
+
+// Bun reads these whenever it starts, compiled or not: what we start must not inherit a preload or another main.
+delete process.env.BUN_OPTIONS;
+delete process.env.BUN_BE_BUN;
+
+// What runs on goes on when nobody reads its words any more.
+const servants = new Set(["serve", "up", "work"]);
+
+const typed = process.argv.slice(2);
+if (typed[0] === "--version" && typed.length === 1) sayVersion();
+else await main();
+
+async function main(): Promise<void> {
+  const { report, run } = await import("./cli.ts");
+  const fail = (fault: unknown): void => void report(fault, err).then(end);
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  process.stdout.on("error", (fault) => {
+    if (!isGone(fault)) return fail(fault);
+    if (!servants.has(typed[0] ?? "")) process.exit(0);
+  });
+  process.stderr.on("error", () => {}); // nobody is left to tell
+
+  const colour = process.stdout.isTTY && !process.env.NO_COLOR;
+  await end(await run(await commands(), typed, { out, err, colour }));
+}
+
+function out(text: string): void {
+  process.stdout.write(text);
+}
+
+function err(text: string): void {
+  process.stderr.write(text);
+}
+
+/** Ends the process once everything said has been taken; on a pipe only the end of a stream waits for its reader. */
+async function end(status: number): Promise<never> {
+  const { flushLog } = await import("../src/log.ts");
+  flushLog();
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.end(done))));
+  process.exit(status);
+}
+
+function sayVersion(): void {
+  try {
+    writeSync(1, `meshmac ${version}\n`);
+  } catch (fault) {
+    process.exit(isGone(fault) ? 0 : 70);
+  }
+}
+
+/** Whoever reads us may stop reading: `meshmac runs list | head -1` is no error. */
+function isGone(fault: unknown): boolean {
+  return fault instanceof Error && "code" in fault && fault.code === "EPIPE";
+}
+
+async function commands() {
+  const { defineCommand } = await import("citty");
+  return defineCommand({
+    meta: { name: "meshmac", version, description: "An issue moves, a Mac builds it, the team hears" },
+    subCommands: {
+      up: () => import("./up.ts").then((command) => command.default),
+      serve: () => import("./serve.ts").then((command) => command.default),
+      work: () => import("./work.ts").then((command) => command.default),
+      runs: () => import("./runs.ts").then((command) => command.default),
+      config: () => import("./config.ts").then((command) => command.default),
+    },
+  });
+}

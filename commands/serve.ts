@@ -1,0 +1,25 @@
+import { defineCommand } from "citty";
+import { loadConfig } from "../src/config.ts";
+import { openGateway } from "../src/gateway/gateway.ts";
+import { openOwned } from "../src/stores/open.ts";
+import { configArgs, print } from "./args.ts";
+import { checkSecrets } from "./secrets.ts";
+import { onSignals } from "./signals.ts";
+
+export default defineCommand({
+  meta: { name: "serve", description: "Run the gateway: doors, announcements, comments, admin side" },
+  args: configArgs,
+  async run({ args }) {
+    const { config, vault } = await loadConfig({ file: args.config });
+    checkSecrets(config, vault);
+    const store = await openOwned(config);
+    const gateway = await openGateway({ config, vault, store, print });
+    await new Promise<void>((resolve) => {
+      onSignals(
+        () => void gateway.drain().then(resolve),
+        () => void gateway.stop().then(resolve),
+      );
+    });
+    await store.close();
+  },
+});

@@ -1,0 +1,38 @@
+import type { Config } from "../../src/config.ts";
+import type { JsonObject } from "../../src/core/json.ts";
+import type { Gateway } from "../../src/gateway/gateway.ts";
+import type { Vault } from "../../src/secrets.ts";
+import { sources } from "../../src/sources/registry.ts";
+
+/** A request that asks one door for a build, token included. */
+export interface Knock {
+  source: string;
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Makes, for every door, a delivery that satisfies its own `build_when`. */
+export function knocksFor(config: Config, vault: Vault, { doors }: Pick<Gateway, "doors">): Knock[] {
+  return doors.flatMap(({ source, url, header }) => {
+    const entry = config.sources[source];
+    const adapter = sources.find(({ kind }) => kind === entry?.kind);
+    if (!entry || !adapter) return [];
+    const { headers, body } = adapter.sample(entry);
+    return [
+      {
+        source,
+        url,
+        headers: { "Content-Type": "application/json", ...headers, [header]: vault.read(entry.token.name) },
+        body: JSON.stringify(body as JsonObject),
+      },
+    ];
+  });
+}
+
+/** Writes a knock as a line for a POSIX shell. */
+export function curlLine({ url, headers, body }: Knock): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const parts = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  return ["curl -sS", ...parts, `-d ${quoted(body)}`, quoted(url)].join(" ");
+}

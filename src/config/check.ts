@@ -1,0 +1,104 @@
+import { chats } from "../chats/registry.ts";
+import { nearest } from "../core/nearest.ts";
+import { isLoopback } from "../core/units.ts";
+import { place } from "./place.ts";
+import type { Problem } from "./problems.ts";
+import type { Parsed } from "./schema.ts";
+
+/** Gives what the file says in one section, its faulty parts included. */
+type Said = (section: string) => Record<string, unknown>;
+
+const ownPaths = ["/healthz", "/readyz", "/startupz"];
+
+/** Lists what is wrong between the parts of a configuration, of those parts that are right. */
+export function crossCheck(config: Parsed, said: Said): Problem[] {
+  return [...ofGateway(config, said), ...ofSources(config, said), ...ofChats(config, said), ...ofPlainHttp(config)];
+}
+
+function ofGateway({ gateway: { listen, nodes, admin, trusted_proxies } }: Parsed, said: Said): Problem[] {
+  const { tls, trusted_proxies: proxies, admin: adminSaid } = said("gateway");
+  // A faulty list of proxies was complained of already.
+  const isBare = tls === undefined && trusted_proxies.length === 0 && (proxies === undefined || isEmpty(proxies));
+  const problems = [
+    { path: "gateway.listen", address: listen },
+    { path: "gateway.nodes.listen", address: nodes?.listen },
+  ].flatMap(({ path, address }) =>
+    address && isBare && !isLoopback(address.host)
+      ? [{ path, says: "off loopback needs gateway.tls, or the proxy that ends TLS in gateway.trusted_proxies" }]
+      : [],
+  );
+  const isPrivate = isLoopback(admin.listen.host) && (!admin.url || isLoopback(new URL(admin.url).hostname));
+  const hasToken = typeof adminSaid === "object" && adminSaid !== null && "token" in adminSaid;
+  if (!isPrivate && !hasToken) {
+    problems.push({ path: "gateway.admin.token", says: "is missing, needed unless listen and url are both loopback" });
+  }
+  return problems;
+}
+
+function ofSources({ sources }: Parsed, said: Said): Problem[] {
+  const doors = new Map(ownPaths.map((path) => [path, "the gateway's own health"]));
+  return Object.entries(sources).flatMap(([name, { path, task }]) => {
+    const taken = doors.get(path);
+    doors.set(path, `the door of ${name}`);
+    return [
+      ...(taken ? [at(["sources", name, "path"], `${JSON.stringify(path)} is ${taken} already`)] : []),
+      ...unknownName(["sources", name, "task", "lane"], "lane", task.lane, lanesOf(said)),
+      ...(task.repo === undefined
+        ? []
+        : unknownName(["sources", name, "task", "repo"], "repository", task.repo, Object.keys(said("repos")))),
+    ];
+  });
+}
+
+function ofChats({ chats: entries }: Parsed, said: Said): Problem[] {
+  const sources = Object.keys(said("sources"));
+  return Object.entries(entries).flatMap(([name, entry]) => {
+    const can = chats.find(({ kind }) => kind === entry.kind)?.can;
+    const unable = (entry.policy === "update" && !can?.edit) || (entry.policy === "thread" && !can?.thread);
+    const ability = entry.policy === "update" ? "edit a post" : "answer in a thread";
+    return [
+      ...(entry.lanes ?? []).flatMap((lane, i) =>
+        unknownName(["chats", name, "lanes", i], "lane", lane, lanesOf(said)),
+      ),
+      ...(entry.sources ?? []).flatMap((source, i) =>
+        unknownName(["chats", name, "sources", i], "source", source, sources),
+      ),
+      ...(unable ? [at(["chats", name, "policy"], `${entry.kind} cannot ${ability}; choose another policy`)] : []),
+    ];
+  });
+}
+
+/** Plain http outwards, to anything but this machine, carries secrets in the clear; an entry has to say that it may. */
+function ofPlainHttp({ chats: entries, pagers, sources }: Parsed): Problem[] {
+  const comments = Object.entries(sources).map(
+    ([name, { comment }]) => [["sources", name, "comment"], comment] as const,
+  );
+  const outbound = [
+    ...Object.entries(entries).map(([name, entry]) => [["chats", name], entry] as const),
+    ...Object.entries(pagers).map(([name, entry]) => [["pagers", name], entry] as const),
+    ...comments,
+  ];
+  return outbound.flatMap(([path, entry]) =>
+    Object.entries(entry?.allow_http ? {} : (entry ?? {}))
+      .filter(([key, value]) => (key === "base_url" || key === "site") && isPlainHttp(value))
+      .map(([key]) => at([...path, key], "expected https://, or allow_http: true beside it")),
+  );
+}
+
+function isPlainHttp(value: unknown): boolean {
+  if (typeof value !== "string" || !URL.canParse(value)) return false;
+  const { protocol, hostname } = new URL(value);
+  return protocol === "http:" && !isLoopback(hostname);
+}
+
+function unknownName(path: PropertyKey[], what: string, name: string, known: string[]): Problem[] {
+  if (known.includes(name)) return [];
+  const meant = nearest(name, known);
+  const others = known.length > 0 ? `there is ${known.join(", ")}` : "none is configured";
+  const hint = meant === undefined ? others : `did you mean ${JSON.stringify(meant)}?`;
+  return [at(path, `no ${what} ${JSON.stringify(name)} (${hint})`)];
+}
+
+const lanesOf = (said: Said): string[] => [...new Set([...Object.keys(said("lanes")), "default"])];
+const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+const at = (path: PropertyKey[], says: string): Problem => ({ path: place(path), says });

@@ -1,0 +1,36 @@
+import { MeshError } from "../core/error.ts";
+import { checkKeyFile, type Vault } from "../secrets.ts";
+import { keyFilesOf, secretsOf } from "./named.ts";
+import type { Config } from "./schema.ts";
+
+/** Checks every secret and key file that a configuration names; throws one error, 77 or 78, with all that is wrong and what to type. */
+export function checkFiles(config: Config, vault: Vault): void {
+  const checks = [
+    ...secretsOf(config).map(({ path, secret, inbound }) => ({
+      path,
+      check: () => vault.check(secret.name, { inbound }),
+    })),
+    ...keyFilesOf(config).map(({ path, file }) => ({ path, check: () => checkKeyFile(file) })),
+  ];
+  const faults = checks.flatMap(({ path, check }) => {
+    const fault = faultOf(check);
+    return fault ? [{ path, fault }] : [];
+  });
+  if (faults.length === 0) return;
+  const kind = faults.find(({ fault }) => fault.kind === "permission")?.fault.kind ?? "config";
+  const lines = faults.map(
+    ({ path, fault }) => `\n  ${path}: ${fault.message}${fault.hint ? `\n    ${fault.hint}` : ""}`,
+  );
+  const count = faults.length === 1 ? "1 secret file" : `${faults.length} secret files`;
+  throw new MeshError(kind, `${count} cannot be used${lines.join("")}`);
+}
+
+function faultOf(check: () => void): MeshError | null {
+  try {
+    check();
+    return null;
+  } catch (fault) {
+    if (fault instanceof MeshError) return fault;
+    throw fault;
+  }
+}

@@ -1,0 +1,37 @@
+import { Secret } from "../core/secret.ts";
+import type { Vault } from "../secrets.ts";
+import type { Config } from "./schema.ts";
+
+/** A secret that the configuration names: where it does, and whether the value opens a door of ours. */
+export interface NamedSecret {
+  path: string;
+  secret: Secret;
+  inbound: boolean;
+}
+
+const opensDoor = /^sources\.[^.]+\.token$|^gateway\.admin\.token$/;
+
+/** Lists every secret that a configuration names. */
+export function secretsOf(value: unknown, path = ""): NamedSecret[] {
+  if (value instanceof Secret) return [{ path, secret: value, inbound: opensDoor.test(path) }];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => secretsOf(inner, path === "" ? key : `${path}.${key}`));
+}
+
+/** Lists the private key files that a configuration names. */
+export function keyFilesOf({ gateway, chats, pagers, sources }: Config): { path: string; file: string }[] {
+  const outbound = [
+    ...Object.entries(chats).map(([name, entry]) => ({ at: `chats.${name}`, entry })),
+    ...Object.entries(pagers).map(([name, entry]) => ({ at: `pagers.${name}`, entry })),
+    ...Object.entries(sources).map(([name, { comment }]) => ({ at: `sources.${name}.comment`, entry: comment })),
+  ];
+  const files = outbound.map(({ at, entry }) => ({ path: `${at}.client_key`, file: entry?.client_key }));
+  return [{ path: "gateway.tls.key", file: gateway.tls?.key }, ...files].flatMap(({ path, file }) =>
+    file === undefined ? [] : [{ path, file }],
+  );
+}
+
+/** Connects every Secret of a configuration to the vault. */
+export function bindSecrets(config: Config, vault: Vault): void {
+  for (const { secret } of secretsOf(config)) secret.bind(() => vault.read(secret.name));
+}

@@ -1,0 +1,90 @@
+import { firstMatch, fold } from "./build-when.ts";
+import { canonical, type Intent, intentOf, sha256 } from "./intent.ts";
+import type { Move } from "./move.ts";
+import type { Mark, Task } from "./records.ts";
+import { isGoodRef } from "./ref.ts";
+import { take } from "./take.ts";
+import type { BuildWhen, TaskOptions } from "./wanted.ts";
+import { shortLine } from "./words.ts";
+
+/** What a door's configuration says of the tasks it may make; durations in milliseconds. */
+export interface DoorRules {
+  build_when: BuildWhen[];
+  task: TaskOptions;
+  dedupe_window: number;
+  repos: Record<string, string>;
+  lanes: Record<string, { timeout: number }>;
+}
+
+/** What the gateway adds to a delivery: who it is from, its ids, and when it was first seen (epoch milliseconds). */
+export interface Given {
+  source: string;
+  run_id: string;
+  correlation_id: string;
+  seen_at: number;
+}
+
+export type Decision = { task: Task; marks: Mark[] } | { ignored: string };
+
+const minute = 60_000;
+const bucket = 5 * minute;
+// Jira keeps one delivery id over its retries, and Automation may repeat a rule for 7 days.
+const deliveryWindow = 8 * 24 * 60 * minute;
+const defaultTimeout = 60 * minute;
+const longest = { summary: 1000, requestedBy: 200, project: 200, param: 64 * 1024 };
+
+/** Decides what a move asks for: a task with the marks that make a second one a duplicate, or nothing and why in one sentence. */
+export function decide(move: Move, door: DoorRules, given: Given): Decision {
+  const match = firstMatch(door.build_when, move);
+  if ("reason" in match) return { ignored: match.reason };
+  const ref = take(door.task.ref, move);
+  if (ref === null || !isGoodRef(ref)) return { ignored: "bad ref" };
+  const intent = intentOf(move, match);
+  return { task: taskOf(move, door, given, ref, intent), marks: marksOf(move, door, given, intent) };
+}
+
+function taskOf(move: Move, door: DoorRules, given: Given, ref: string, { shown }: Intent): Task {
+  const { script, lane, repo, params, timeout } = door.task;
+  const timeoutMs = timeout ?? own(door.lanes, lane)?.timeout ?? defaultTimeout;
+  return {
+    v: 1,
+    run_id: given.run_id,
+    source: given.source,
+    issue_key: move.issueKey,
+    issue_id: move.issueId,
+    issue_url: move.issueUrl,
+    project: shortLine(move.project[0] ?? "", longest.project),
+    transition_id: shown,
+    summary: shortLine(move.summary, longest.summary),
+    requested_by: shortLine(move.requestedBy, longest.requestedBy),
+    repo_url: (repo && own(door.repos, repo)) || "",
+    ref,
+    script,
+    lane,
+    params: Object.fromEntries(
+      Object.entries(params).map(([name, from]) => [name, cut(take(from, move) ?? "", longest.param)]),
+    ),
+    timeout_s: Math.ceil(timeoutMs / 1000),
+    idempotency_key: [given.source, move.issueKey, shown, Math.floor(given.seen_at / bucket)].join(":"),
+    correlation_id: given.correlation_id,
+    accepted_at: given.seen_at,
+  };
+}
+
+function marksOf(move: Move, door: DoorRules, { source }: Given, { parts }: Intent): Mark[] {
+  const intent = {
+    key: `i/${sha256(canonical([source, fold(move.issueKey), ...parts]))}`,
+    window_ms: door.dedupe_window,
+  };
+  if (move.deliveryId === null) return [intent];
+  return [{ key: `d/${source}/${shortId(move.deliveryId)}`, window_ms: deliveryWindow }, intent];
+}
+
+/** The id itself where it is short and plain, so that people find it again; else its hash. */
+const shortId = (id: string): string => (/^[\w.:+-]{1,128}$/.test(id) ? id : sha256(id));
+
+const own = <Value>(record: Record<string, Value>, key: string): Value | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined;
+
+const cut = (value: string, most: number): string =>
+  value.length <= most ? value : value.slice(0, most).toWellFormed();

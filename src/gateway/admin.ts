@@ -1,0 +1,113 @@
+import type { Config } from "../config.ts";
+import { isLoopback } from "../core/units.ts";
+import type { Vault } from "../secrets.ts";
+import type { Store } from "../stores/store.ts";
+import { MeshError } from "../core/error.ts";
+import { type AdminCall, adminRoutes, type Route } from "./admin-routes.ts";
+import { answerError, pathOf } from "./answer.ts";
+import { clientOf } from "./client-ip.ts";
+import type { FailedTokens } from "./failed-tokens.ts";
+import { answerHealth, answerReadiness, healthPaths } from "./health-answers.ts";
+import type { Health } from "./health.ts";
+import { type BunServer, listen, originOf } from "./listener.ts";
+import type { Masks } from "./masked-store.ts";
+
+export interface AdminOptions {
+  config: Config;
+  vault: Pick<Vault, "accepts">;
+  store: Store;
+  health: Health;
+  failed: FailedTokens;
+  masks: Masks;
+  /** Hides secrets in what is shown. */
+  mask: (text: string) => string;
+}
+
+/** Opens the admin side: run pages, their logs and the API, on a listener of its own, for whoever shows its token or is on this machine. */
+export function openAdmin(options: AdminOptions): { server: BunServer; url: string } {
+  const { config, store, health, masks, mask } = options;
+  const { listen: at, url } = config.gateway.admin;
+  const routes = adminRoutes({ store, mask, maskLog: masks.bytes });
+
+  async function answer(request: Request, server: BunServer): Promise<Response> {
+    const correlation_id = Bun.randomUUIDv7();
+    const path = pathOf(request.url);
+    const refusal = refusalOf(request, server, options);
+    if (healthPaths.includes(path)) {
+      if (path === "/readyz" && !refusal) return await answerReadiness(health, config.node.id, correlation_id);
+      return await answerHealth(path, health, correlation_id);
+    }
+    if (refusal) {
+      const { status, error, hint, headers } = refusal;
+      return answerError(status, error, correlation_id, { hint, headers });
+    }
+    const call: AdminCall = { request, correlation_id, stay: () => server.timeout(request, 0) };
+    try {
+      return await routed(path, routes, call, url);
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.kind === "bug") throw error;
+      const status = error.kind === "data" || error.kind === "usage" ? 400 : 503;
+      return answerError(status, error.message, correlation_id, { hint: error.hint });
+    }
+  }
+
+  const server = listen({ name: "gateway.admin.listen", at, largestBody: 1024 * 1024, answer });
+  return { server, url: originOf(server, at, false) };
+}
+
+async function routed(path: string, routes: Route[], call: AdminCall, url: string | undefined): Promise<Response> {
+  const { request, correlation_id } = call;
+  const allowed: string[] = [];
+  for (const { method, path: pattern, act } of routes) {
+    const found = pattern.exec(path);
+    if (!found) continue;
+    if (method !== request.method && !(method === "GET" && request.method === "HEAD")) {
+      allowed.push(method);
+      continue;
+    }
+    const foreign = method === "POST" ? foreignChange(request, url) : null;
+    if (foreign) return answerError(foreign.status, foreign.error, correlation_id, foreign);
+    return await act(call, found[1] ?? "");
+  }
+  if (allowed.length === 0) return answerError(404, "no such page", correlation_id);
+  const headers = { Allow: allowed.join(", ") };
+  return answerError(405, `expected ${allowed.join(" or ")}`, correlation_id, { headers });
+}
+
+interface AdminRefusal {
+  status: number;
+  error: string;
+  hint?: string;
+  headers?: Record<string, string>;
+}
+
+/** Who may ask: whoever shows the token; without one, only who calls us by a name of this machine (another name may be a web page's doing). */
+function refusalOf(request: Request, server: BunServer, { config, vault, failed }: AdminOptions): AdminRefusal | null {
+  const { token } = config.gateway.admin;
+  if (!token) {
+    if (isLoopback(hostOf(request.headers.get("host")))) return null;
+    return { status: 403, error: "only for this machine", hint: "set gateway.admin.token to open it to others" };
+  }
+  const [scheme = "", presented = "", ...rest] = (request.headers.get("authorization") ?? "").split(" ");
+  const fits = /^bearer$/i.test(scheme) && rest.length === 0 && presented.length <= 512;
+  if (vault.accepts(token.name, fits ? presented : null) !== null) return null;
+  // A first look without a token is no guess.
+  if (presented !== "" && !failed.take(clientOf(server.requestIP(request)?.address ?? ""))) {
+    return { status: 429, error: "too many wrong tokens from this address", headers: { "Retry-After": "1" } };
+  }
+  return { status: 401, error: "unauthorized", headers: { "WWW-Authenticate": 'Bearer realm="meshmac"' } };
+}
+
+/** The host name in a Host header, without its port; "" where it is no plain one. */
+const hostOf = (header: string | null): string =>
+  /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/.exec(header ?? "")?.[1]?.toLowerCase() ?? "";
+
+/** Refuses a change that a web page of another origin could have sent. */
+function foreignChange(request: Request, url: string | undefined): AdminRefusal | null {
+  const origin = request.headers.get("origin");
+  const host = request.headers.get("host");
+  const ours = origin === null || origin === `http://${host}` || origin === `https://${host}` || origin === url;
+  if (!ours) return { status: 403, error: "not from here", hint: "changes are taken from the admin side's own origin" };
+  if (/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) return null;
+  return { status: 415, error: "expected JSON", hint: "send Content-Type: application/json" };
+}

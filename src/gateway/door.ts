@@ -1,0 +1,84 @@
+import type { Config } from "../config.ts";
+import type { SourceEntry } from "../config/schema.ts";
+import { cidrSet, namedRanges } from "../core/cidr.ts";
+import type { DoorRules } from "../core/decide.ts";
+import { MeshError } from "../core/error.ts";
+import { sources as registered } from "../sources/registry.ts";
+import type { Source } from "../sources/source.ts";
+
+/** One configured inbound path with everything that a delivery needs looked up beforehand. */
+export interface Door {
+  /** Its name in the configuration: the `source` of what comes through it. */
+  name: string;
+  path: string;
+  /** The header that carries the token. */
+  header: string;
+  /** The name of the secret that opens it. */
+  token: string;
+  source: Source;
+  entry: SourceEntry;
+  rules: DoorRules;
+  /** Whether an address may knock; null where any may. */
+  allows: ((ip: string) => boolean) | null;
+}
+
+/** Makes a door of every configured source. Throws `config` where two share a path or an address range is unknown. */
+export function doorsOf(config: Config, sources: Source[] = registered): Door[] {
+  const doors = Object.entries(config.sources).map(([name, entry]) => doorOf(name, entry, config, sources));
+  for (const [index, door] of doors.entries()) {
+    const other = doors.findIndex(({ path }) => path === door.path);
+    if (other === index) continue;
+    throw new MeshError(
+      "config",
+      `sources.${door.name} and sources.${doors[other]?.name} share the path ${door.path}`,
+      {
+        hint: "give each source a path of its own",
+      },
+    );
+  }
+  return doors;
+}
+
+function doorOf(name: string, entry: SourceEntry, config: Config, sources: Source[]): Door {
+  const source = sources.find(({ kind }) => kind === entry.kind);
+  if (!source) throw new MeshError("bug", `no source of the kind ${JSON.stringify(entry.kind)}`);
+  return {
+    name,
+    path: entry.path,
+    header: entry.header ?? source.header,
+    token: entry.token.name,
+    source,
+    entry,
+    rules: {
+      build_when: entry.build_when,
+      task: entry.task,
+      dedupe_window: entry.dedupe_window,
+      repos: config.repos,
+      lanes: config.lanes,
+    },
+    allows: entry.allow_ips.length === 0 ? null : allowed(name, entry.allow_ips),
+  };
+}
+
+function allowed(name: string, ranges: string[]): (ip: string) => boolean {
+  try {
+    return cidrSet(ranges.flatMap((range) => published[range] ?? [range]));
+  } catch (cause) {
+    const list = [...namedRanges].filter((known) => known in published).join(", ");
+    throw new MeshError("config", `sources.${name}.allow_ips: ${cause instanceof Error ? cause.message : "invalid"}`, {
+      hint: `name ranges like 10.0.0.0/8, or ${list}`,
+      cause,
+    });
+  }
+}
+
+/** Addresses that senders publish, where the list is short and stands still. */
+const published: Record<string, string[]> = {
+  // JetBrains, "YouTrack Cloud Instance IP Ranges", as of 2026-11: Singapore, Frankfurt, Ireland, Northern California.
+  "youtrack-cloud": [
+    "18.136.1.10 54.151.252.233 18.136.1.100",
+    "3.124.229.157 3.78.179.251 63.182.38.251",
+    "18.201.1.131 52.49.179.146 18.201.1.132",
+    "13.52.4.167 18.144.113.25 13.52.4.166",
+  ].flatMap((region) => region.split(" ")),
+};

@@ -1,0 +1,104 @@
+import type { Config } from "../config.ts";
+import { maskPatterns } from "../core/redact.ts";
+import { log, redactLog } from "../log.ts";
+import type { Vault } from "../secrets.ts";
+import type { Entry, NodeStore, Store } from "../stores/store.ts";
+import { startAnnouncer } from "./announce.ts";
+import { destinationsFrom } from "./destinations.ts";
+import { maskDeep, maskedStore, type Masks, masksOf } from "./masked-store.ts";
+import type { DeliveryStep } from "./outcome.ts";
+import { startReaper } from "./reap.ts";
+import { rulesOf } from "./rules.ts";
+import { startSender } from "./send.ts";
+import { openServer, type Server } from "./server.ts";
+
+export interface GatewayOptions {
+  config: Config;
+  vault: Vault;
+  store: Store;
+  /** Where a `console` chat prints. */
+  print: (line: string) => void;
+  /** Hears what became of every delivery. */
+  on?: (step: DeliveryStep) => void;
+}
+
+export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "socket" | "doors"> {
+  /** The store as a worker in this process may reach it: what it hands in is masked first. */
+  nodeStore: NodeStore;
+  /** Says 503 on `/readyz`, keeps the doors open for `drain_delay`, finishes what it accepted, then resolves. */
+  drain(): Promise<void>;
+  /** Closes the doors and loops now. */
+  stop(): Promise<void>;
+}
+
+const republishEvery = 15_000;
+
+/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, reaping. The caller owns the store. */
+export async function openGateway({ config, vault, store: plain, print, on }: GatewayOptions): Promise<Gateway> {
+  const masks = masksOf(vault);
+  const mask = (text: string) => maskPatterns(masks.text(text));
+  redactLog(masks.text);
+  const store = maskingTasks(plain, masks);
+  const published = keepPublished(store, config);
+  const server = await openServer({ config, vault, store, mask, ...(on && { on }) });
+  const destinations = destinationsFrom(config, { mask });
+  const announcer = startAnnouncer({ store, destinations, mask, adminUrl: config.gateway.admin.url ?? null });
+  const sender = startSender({ store, destinations, mask, print });
+  const reaper = startReaper({ store, config });
+  const { publicUrl, adminUrl, socket, doors } = server;
+  log.info("gateway listening", {
+    public_url: publicUrl,
+    admin_url: adminUrl,
+    store: store.about.kind,
+    durability: store.about.durability,
+    doors: doors.map(({ source, url }) => `${source} ${url}`),
+  });
+
+  let over: Promise<void> | undefined;
+  const close = (delay: number) =>
+    (over ??= (async () => {
+      await server.drain(delay);
+      published.stop();
+      await Promise.all([announcer.stop(), sender.stop(), reaper.stop()]);
+      log.info("gateway stopped");
+    })());
+  return {
+    publicUrl,
+    adminUrl,
+    socket,
+    doors,
+    nodeStore: maskedStore(store, masks),
+    drain: () => close(config.gateway.drain_delay),
+    stop: async () => {
+      await server.stop();
+      await close(0);
+    },
+  };
+}
+
+/** The store, but no task enters it with a secret of ours in it, whoever wrote that into an issue. */
+function maskingTasks(store: Store, masks: Masks): Store {
+  const accept = (entry: Entry) => {
+    const task = JSON.stringify(entry.task);
+    const clean = masks.text(task) === task;
+    return store.accept(clean ? entry : { ...entry, task: maskDeep({ ...entry.task }, masks.text) as Entry["task"] });
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "accept") return accept;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+/** Publishes lanes, locks and lease numbers, and again while the store cannot be reached or may have forgotten them. */
+function keepPublished(store: Store, config: Config): { stop(): void } {
+  const rules = rulesOf(config);
+  const publish = () =>
+    store.publish(rules).catch((fault: Error) => log.warn("rules not published", { why: fault.message }));
+  void publish();
+  const timer = setInterval(publish, republishEvery);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}

@@ -1,0 +1,58 @@
+import type { Server } from "bun";
+import { MeshError } from "../core/error.ts";
+import type { Address } from "../core/units.ts";
+import { log } from "../log.ts";
+import { answerError } from "./answer.ts";
+
+export type BunServer = Server<undefined>;
+
+export interface ListenOptions {
+  /** Where this listener is named in the configuration, for its error. */
+  name: string;
+  at: Address;
+  tls?: { cert: Bun.BunFile; key: Bun.BunFile; ca?: Bun.BunFile; requestCert?: boolean; rejectUnauthorized?: boolean };
+  /** Bytes at which Bun itself cuts a body off. */
+  largestBody: number;
+  /** Answers a request; what it throws is answered with 500 and logged. */
+  answer: (request: Request, server: BunServer) => Response | Promise<Response>;
+}
+
+// A body that drips and an answer that takes long are both cut after this many seconds (rounded up to four): it must be
+// more than the time that a store may take, or a slow commit would be cut without an answer.
+const idleSeconds = 12;
+
+/** Opens one listener that never shows a stack trace. Throws `config` where the address cannot be had. */
+export function listen({ name, at, tls, largestBody, answer }: ListenOptions): BunServer {
+  try {
+    return Bun.serve({
+      hostname: at.host,
+      port: at.port,
+      development: false,
+      idleTimeout: idleSeconds,
+      maxRequestBodySize: largestBody,
+      ...(tls && { tls }),
+      fetch: answer,
+      error: broken,
+    });
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "refused";
+    throw new MeshError("unavailable", `cannot listen on ${at.host}:${at.port} for ${name} (${code})`, {
+      hint: code === "EADDRINUSE" ? `something else listens there; change ${name}` : `check ${name}`,
+      cause,
+    });
+  }
+}
+
+/** The last resort: whatever went wrong inside, the sender gets an id to ask about and nothing else. */
+export function broken(error: Error): Response {
+  const correlation_id = Bun.randomUUIDv7();
+  log.error("request failed", { correlation_id, why: error, stack: error.stack });
+  return answerError(500, "internal error", correlation_id);
+}
+
+/** The origin that a listener can be reached at from its own machine. */
+export function originOf(server: BunServer, { host }: Address, secure: boolean): string {
+  const anywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
+  const name = anywhere[host] ?? (host.includes(":") ? `[${host}]` : host);
+  return `${secure ? "https" : "http"}://${name}:${server.port}`;
+}

@@ -1,0 +1,68 @@
+import { isOver } from "../core/records.ts";
+import type { OperatorStore } from "../stores/store.ts";
+
+export interface LogWish {
+  run_id: string;
+  /** The attempt that was asked for; null for the last one, which a follower waits for while there is none. */
+  attempt: number | null;
+  /** Byte to begin at. */
+  from: number;
+  follow: boolean;
+  /** Hides secrets without changing the length, so that `from` means the same bytes next time. */
+  mask: (bytes: Uint8Array) => Uint8Array;
+  /** Fires when nobody listens any more. */
+  signal: AbortSignal;
+}
+
+const pageSize = 256 * 1024;
+const lookAgainAfter = 300;
+const newline = 10;
+
+/** Streams the stored log of an attempt, whole lines at a time; following, until the attempt or the run is over. */
+export function logStream(store: Pick<OperatorStore, "show" | "readLog">, wish: LogWish): ReadableStream<Uint8Array> {
+  const pages = logPages(store, wish);
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pages.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await pages.return();
+    },
+  });
+}
+
+async function* logPages(
+  store: Pick<OperatorStore, "show" | "readLog">,
+  wish: LogWish,
+): AsyncGenerator<Uint8Array, void> {
+  const { run_id, follow, mask, signal } = wish;
+  let { attempt, from } = wish;
+  while (!signal.aborted) {
+    const run = (await store.show(run_id))?.run;
+    if (!run) return;
+    attempt ??= run.attempt > 0 ? run.attempt : null;
+    // Looked at before the last page is read: what was written until the end is in it.
+    const over = !follow || isOver(run.state) || (attempt !== null && run.attempt !== attempt);
+    const bytes = attempt === null ? nothing : await page(store, { run_id, attempt, from, over });
+    if (bytes.length > 0) {
+      from += bytes.length;
+      yield mask(bytes);
+    } else if (over) return;
+    else await Bun.sleep(lookAgainAfter);
+  }
+}
+
+const nothing = new Uint8Array();
+
+/** Reads the next whole lines. A secret never spans lines, so it is whole in a page of whole lines; a line that fills a page is cut. */
+async function page(
+  store: Pick<OperatorStore, "readLog">,
+  { run_id, attempt, from, over }: { run_id: string; attempt: number; from: number; over: boolean },
+): Promise<Uint8Array> {
+  const { bytes, size } = await store.readLog(run_id, attempt, from, pageSize);
+  const last = over && from + bytes.length >= size;
+  const whole = bytes.lastIndexOf(newline) + 1;
+  return last || (whole === 0 && bytes.length >= pageSize) ? bytes : bytes.subarray(0, whole);
+}

@@ -1,0 +1,71 @@
+import type { Config } from "../config.ts";
+import type { Json } from "../core/json.ts";
+import { log } from "../log.ts";
+import type { Store } from "../stores/store.ts";
+import { version } from "../version.ts";
+
+export interface ReaperOptions {
+  store: Pick<Store, "about" | "reap" | "sweep" | "beat">;
+  config: Pick<Config, "lease" | "node">;
+  /** What this gateway says of itself beside its version. */
+  facts?: Record<string, Json>;
+}
+
+const reapEvery = 5000;
+const sweepEvery = 600_000;
+const beatEvery = 10_000;
+
+/** Takes back leases that ran out, deletes what is old, and shows that this gateway lives, until stopped. Never throws. */
+export function startReaper({ store, config, facts = {} }: ReaperOptions): { stop(): Promise<void> } {
+  // Nodes of a SQLite store could not renew while it had no owner: they get one ttl to come back before their leases count.
+  const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
+  const gateway = `${config.node.id}/${process.pid}`;
+  const loops = [
+    every(reapEvery, "leases not reaped", grace, async () => {
+      const lost = await store.reap();
+      if (lost > 0) log.warn("leases reaped", { count: lost });
+    }),
+    every(sweepEvery, "old runs not swept", sweepEvery, async () => {
+      const gone = await store.sweep();
+      if (gone > 0) log.info("old runs swept", { count: gone });
+    }),
+    every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts })),
+  ];
+  return {
+    stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))),
+  };
+}
+
+/** Does one thing again and again, `ms` after it was last done; a failure is said once until it works again. */
+function every(ms: number, failed: string, firstAfter: number, act: () => Promise<void>): { stop(): Promise<void> } {
+  let failing = false;
+  let acting: Promise<void> = Promise.resolve();
+  let stopped = false;
+  let timer = setTimeout(turn, firstAfter);
+
+  function turn(): void {
+    acting = once().then(() => {
+      if (!stopped) timer = setTimeout(turn, ms);
+    });
+  }
+
+  async function once(): Promise<void> {
+    try {
+      await act();
+      failing = false;
+    } catch (error) {
+      if (!failing) log.warn(failed, { why: error });
+      failing = true;
+    }
+  }
+
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await Promise.race([acting, Bun.sleep(patience)]);
+    },
+  };
+}
+
+const patience = 2000;

@@ -1,0 +1,108 @@
+import type { Config } from "../config.ts";
+import type { Vault } from "../secrets.ts";
+import type { Source } from "../sources/source.ts";
+import type { Store } from "../stores/store.ts";
+import { openAdmin } from "./admin.ts";
+import { doorsOf } from "./door.ts";
+import { FailedTokens } from "./failed-tokens.ts";
+import { Health, type HealthState } from "./health.ts";
+import { type BunServer, originOf } from "./listener.ts";
+import { masksOf } from "./masked-store.ts";
+import { Notes } from "./notes.ts";
+import type { DeliveryStep, Ledger } from "./outcome.ts";
+import { listenPublic } from "./public.ts";
+import { Quiet } from "./quiet.ts";
+import type { Reception } from "./receive.ts";
+import { openSocket } from "./socket.ts";
+
+export interface ServerOptions {
+  config: Config;
+  vault: Pick<Vault, "accepts" | "signed" | "values">;
+  store: Store;
+  /** Hides every secret in a text that is shown. */
+  mask?: (text: string) => string;
+  /** Epoch milliseconds. */
+  now?: () => number;
+  /** Milliseconds that the store may take for a task before the sender is told to come again. */
+  commitWithin?: number;
+  /** Hears what became of every delivery. */
+  on?: (step: DeliveryStep) => void;
+  /** The kinds of sources there are; those of the registry unless a test brings its own. */
+  sources?: Source[];
+}
+
+export interface Server {
+  /** Origin of the public side, with the port that was really taken. */
+  publicUrl: string;
+  adminUrl: string;
+  /** Path of the owner's socket; null where the store needs none. */
+  socket: string | null;
+  doors: { source: string; url: string; header: string }[];
+  state(): HealthState;
+  /** Says 503 on `/readyz` at once, keeps the doors open for `delayMs`, then answers what it accepted and closes. */
+  drain(delayMs: number): Promise<void>;
+  /** Closes now. */
+  stop(): Promise<void>;
+}
+
+// YouTrack hangs up after 5 s: https://github.com/JetBrains/youtrack-apps (packages/webhook-triggers-app, workflow-http.js)
+const commitDeadline = 3500;
+const goodbye = 15_000;
+
+/** Opens every side that a gateway listens on. The caller owns the store. Throws `unavailable` where an address is taken. */
+export async function openServer(options: ServerOptions): Promise<Server> {
+  const { config, vault, store, now = Date.now, sources } = options;
+  const { gateway } = config;
+  const doors = doorsOf(config, sources);
+  const masks = masksOf(vault);
+  const health = new Health(store);
+  const failed = new FailedTokens();
+  const reception: Reception = {
+    locks: vault,
+    store,
+    failed,
+    maxBody: gateway.max_body,
+    maxInFlight: gateway.max_in_flight,
+    commitWithin: options.commitWithin ?? commitDeadline,
+    now,
+    inFlight: 0,
+  };
+  const notes = new Notes(store);
+  const ledger: Ledger = { notes, quiet: new Quiet(), on: options.on };
+  const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
+  let open: BunServer[] = [];
+  try {
+    const publicSide = listenPublic(config, doors, { reception, ledger, health });
+    open = [publicSide];
+    const adminSide = openAdmin({ config, vault, store, health, failed, masks, mask: options.mask ?? masks.text });
+    open = [publicSide, adminSide.server];
+    void health.writable();
+
+    const closed = Promise.withResolvers<void>();
+    const publicUrl = originOf(publicSide, gateway.listen, gateway.tls !== undefined);
+    return {
+      publicUrl,
+      adminUrl: adminSide.url,
+      socket: socket?.path ?? null,
+      doors: doors.map(({ name, path, header }) => ({ source: name, url: publicUrl + path, header })),
+      state: () => health.last,
+      async drain(delayMs) {
+        health.drain();
+        await Promise.race([Bun.sleep(delayMs), closed.promise]);
+        await Promise.race([publicSide.stop(), Bun.sleep(goodbye), closed.promise]);
+        await stop();
+      },
+      stop,
+    };
+
+    async function stop(): Promise<void> {
+      health.drain();
+      closed.resolve();
+      await Promise.all([publicSide.stop(true), adminSide.server.stop(true), socket?.stop()]);
+      await Promise.race([notes.flush(), Bun.sleep(goodbye)]);
+    }
+  } catch (error) {
+    await Promise.all([...open.map((server) => server.stop(true)), socket?.stop()]);
+    throw error;
+  }
+}

@@ -1,0 +1,178 @@
+import { readFile } from "node:fs/promises";
+import { ofetch } from "ofetch";
+import { MeshError } from "./core/error.ts";
+import type { Outbound } from "./core/outbound.ts";
+import type { Post, Reply } from "./core/post.ts";
+import { exactMask } from "./core/redact.ts";
+import { Secret } from "./core/secret.ts";
+import { isLoopback } from "./core/units.ts";
+import { version } from "./version.ts";
+
+export interface Call {
+  method: string;
+  url: string;
+  /** Path of a Unix socket to speak over; the URL's host is then only a name. */
+  unix?: string;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array;
+  timeout_ms: number;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array;
+}
+
+/** Why no reply came. `maybeSent` is false only when the request cannot have reached the other side. */
+export interface Failure {
+  code: string;
+  maybeSent: boolean;
+  why: string;
+}
+
+/** What became of a post that was tried; `place` names the target by host and the last four characters of its URL. */
+export type Sent = { place: string } & ({ reply: Reply } | { failure: Failure });
+
+const userAgent = `meshmac/${version}`;
+
+/** Makes one request and answers whatever status came back. Throws `unavailable` when no complete answer came in time; the message never holds the URL. */
+export async function call({ method, url, unix, headers, body, timeout_ms, signal }: Call): Promise<Answer> {
+  const timeout = AbortSignal.timeout(timeout_ms);
+  try {
+    const response = await ofetch.raw<unknown, "stream">(url, {
+      method,
+      headers: { "user-agent": userAgent, ...headers },
+      ...(body !== undefined && { body }),
+      ...always,
+      responseType: "stream",
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      ...(unix !== undefined && { unix }),
+    });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, bytes };
+  } catch (error) {
+    throw new MeshError("unavailable", `no answer from ${unix ? "the socket" : placeOf(url)} (${codeOf(error)})`);
+  }
+}
+
+/**
+ * Sends a described request once and answers the reply, whatever its status, or why there is none. Never throws, never
+ * follows a redirect, never retries. Refuses plain http:// to anything but loopback unless `allow_http`.
+ */
+export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
+  let place = typeof post.url === "string" ? placeOf(post.url) : post.url.name;
+  const refused = (code: string, why: string): Sent => ({ place, failure: { code, maybeSent: false, why } });
+  let url: string;
+  let headers: Record<string, string>;
+  try {
+    url = typeof post.url === "string" ? post.url : post.url.reveal().trim();
+    place = placeOf(url);
+    headers = headersOf(post);
+  } catch (error) {
+    return refused("secret", error instanceof MeshError ? error.message : "a secret could not be read");
+  }
+  const target = URL.parse(url);
+  if (!target || !/^https?:$/.test(target.protocol)) return refused("bad_url", `${nameOf(post)} is not an http(s) URL`);
+  if (target.protocol === "http:" && !isLoopback(target.hostname) && !outbound.allow_http)
+    return refused("plain_http", `${place} is plain http; use https, or say allow_http: true`);
+  let tls: Tls;
+  try {
+    tls = await tlsOf(outbound);
+  } catch (error) {
+    return refused("tls_file", `a certificate or key file could not be read (${codeOf(error)})`);
+  }
+  try {
+    const response = await ofetch.raw<unknown, "stream">(url, {
+      method: post.method,
+      headers,
+      ...(post.body !== undefined && { body: JSON.stringify(post.body) }),
+      ...always,
+      responseType: "stream",
+      signal: AbortSignal.timeout(outbound.timeout),
+      // A pooled connection that the other side has just closed fails like a request that was sent: posts get their own.
+      keepalive: false,
+      ...(outbound.proxy !== undefined && { proxy: outbound.proxy }),
+      ...(Object.keys(tls).length > 0 && { tls }),
+    });
+    const text = await textUpTo(post.method === "GET" ? longestListing : longestReply, response.body);
+    // A refusal may quote the very secret that it refuses (Mattermost names the hook): nobody past this point sees it.
+    const safe = post.method === "GET" ? text : exactMask(secretsOf(post))(text);
+    return { place, reply: { status: response.status, headers: response.headers, text: safe } };
+  } catch (error) {
+    const code = codeOf(error);
+    const maybeSent = !neverSent.test(code);
+    return {
+      place,
+      failure: { code, maybeSent, why: `no ${maybeSent ? "answer from" : "connection to"} ${place} (${code})` },
+    };
+  }
+}
+
+const always = { retry: 0, redirect: "manual", ignoreResponseError: true } as const;
+const longestReply = 64 * 1024;
+const longestListing = 2 * 1024 * 1024; // a page of comments, in which we look for our marker
+// Codes of Bun 1.4.5, measured: what fails before the request leaves. A timeout or a reset may come after it was read.
+const neverSent =
+  /^(ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_\w+|DNS\w*|ENOENT|ENETUNREACH|EHOSTUNREACH|FailedToOpenSocket|EPROTO|invalid_request|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+|CERT_\w+|ERR_TLS_\w+|HOSTNAME_MISMATCH|INVALID_\w+)$/;
+
+interface Tls {
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+async function tlsOf({ ca_file, client_cert, client_key }: Outbound): Promise<Tls> {
+  const [ca, cert, key] = await Promise.all([ca_file, client_cert, client_key].map(read));
+  return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+}
+
+const read = async (path: string | undefined) => (path === undefined ? undefined : await readFile(path, "utf8"));
+
+const shown = (value: Secret | string): string => (typeof value === "string" ? value : value.reveal().trim());
+
+function headersOf({ headers, basic, bearer, body }: Post): Record<string, string> {
+  const all: Record<string, string> = { "user-agent": userAgent, accept: "application/json, text/plain" };
+  if (body !== undefined) all["content-type"] = "application/json";
+  for (const [name, value] of Object.entries(headers ?? {})) all[name.toLowerCase()] = shown(value);
+  if (bearer) all.authorization = `Bearer ${shown(bearer)}`;
+  if (basic) all.authorization = `Basic ${Buffer.from(`${basic.user}:${shown(basic.password)}`).toString("base64")}`;
+  return all;
+}
+
+const secretsOf = ({ url, headers, basic, bearer }: Post): string[] =>
+  [url, basic?.password, bearer, ...Object.values(headers ?? {})].filter((value) => value instanceof Secret).map(shown);
+
+async function textUpTo(limit: number, body: ReadableStream<Uint8Array> | null): Promise<string> {
+  if (!body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let left = limit;
+  // Leaving the loop cancels the stream, so a reply without an end costs us no more than this.
+  for await (const chunk of body) {
+    text += decoder.decode(chunk.subarray(0, left), { stream: true });
+    left -= chunk.length;
+    if (left <= 0) return text;
+  }
+  return text + decoder.decode();
+}
+
+const nameOf = ({ url }: Post): string => (url instanceof Secret ? `secret ${url.name}` : "the address");
+
+/** Host and the last four characters: as much of a URL as anything of ours may say. */
+function placeOf(url: string): string {
+  return `${URL.parse(url)?.host || "?"} …${url.replace(/\/+$/, "").slice(-4)}`;
+}
+
+/** A word for what went wrong. Of fetch errors only this leaves: messages, `.path` and `.request` hold the URL. */
+function codeOf(error: unknown): string {
+  for (let here = error; here instanceof Error; here = here.cause) {
+    if (here.name === "TimeoutError") return "timeout";
+    if (here.name === "AbortError") return "aborted";
+    if ("code" in here && typeof here.code === "string" && /^\w{1,60}$/.test(here.code)) return here.code;
+    // Bun refuses a header or a method that cannot be sent with a bare TypeError.
+    if (here.cause === undefined && here instanceof TypeError) return "invalid_request";
+  }
+  return "unknown";
+}

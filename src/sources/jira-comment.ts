@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { outboundOptions } from "../core/outbound.ts";
+import { dead, judgeStatus, type Post, type Reply, retry, sent, type Verdict } from "../core/post.ts";
+import type { Announcement } from "../core/records.ts";
+import { secret } from "../core/secret.ts";
+import { adfBody } from "./jira-adf.ts";
+import { wikiBody } from "./jira-wiki.ts";
+import type { Comment } from "./source.ts";
+
+const webRoot = z
+  .url({ protocol: /^https?$/, error: "expected a URL like https://acme.atlassian.net" })
+  .transform((url) => url.replace(/\/+$/, ""));
+
+const fields = outboundOptions.extend({
+  site: webRoot,
+  email: z.string().min(3).optional(),
+  token: secret,
+  api: z.enum(["cloud", "datacenter"]).optional(),
+  base_url: webRoot.optional(),
+});
+
+type Options = z.output<typeof fields>;
+
+const options = fields.refine((entry) => apiOf(entry) === "datacenter" || entry.email !== undefined, {
+  error: "Jira Cloud needs the e-mail address of the account that the token belongs to",
+  path: ["email"],
+});
+
+/**
+ * The comment on the issue: Atlassian Document Format over v3 on Cloud, wiki markup over v2 on Data Center.
+ * https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-comments/
+ */
+export const jiraComment: Comment<typeof fields> = {
+  options,
+  retry: { jitter_ratio: 0.25 },
+
+  post(announcement, entry, marker) {
+    const body =
+      apiOf(entry) === "cloud"
+        ? {
+            body: adfBody(announcement, marker),
+            properties: [{ key: "meshmac.run", value: { k: marker, run: announcement.provider_run_id } }],
+          }
+        : { body: wikiBody(announcement, marker) };
+    return { method: "POST", url: commentsOf(announcement, entry), ...asWhom(entry), body };
+  },
+
+  find(announcement, entry) {
+    const url = `${commentsOf(announcement, entry)}?orderBy=-created&maxResults=50`;
+    return { method: "GET", url, ...asWhom(entry) };
+  },
+
+  found: ({ text }, marker) => text.includes(marker),
+
+  judge: judgeComment,
+};
+
+function apiOf({ api, site, email }: Pick<Options, "api" | "site" | "email">): "cloud" | "datacenter" {
+  if (api) return api;
+  return new URL(site).hostname.endsWith(".atlassian.net") || email !== undefined ? "cloud" : "datacenter";
+}
+
+function commentsOf({ issue_key, issue_id }: Announcement, entry: Options): string {
+  const version = apiOf(entry) === "cloud" ? 3 : 2;
+  const issue = encodeURIComponent(issue_key ?? issue_id ?? "");
+  return `${entry.base_url ?? entry.site}/rest/api/${version}/issue/${issue}/comment`;
+}
+
+function asWhom(entry: Options): Pick<Post, "headers" | "basic" | "bearer"> {
+  const headers = { Accept: "application/json" };
+  if (entry.email === undefined) return { headers, bearer: entry.token };
+  return { headers, basic: { user: entry.email, password: entry.token } };
+}
+
+// What Jira means by its refusals differs from what it says: scoped tokens used on the site's own address answer 404.
+const causes: Record<number, string> = {
+  400: "Jira refused the comment's body (400)",
+  401: "Jira refused the credentials (401): the token expired, was revoked, belongs to another e-mail address, or is a scoped one, which needs base_url https://api.atlassian.com/ex/jira/<cloud id>",
+  403: "the account may not comment on this issue (403): give it Browse Projects and Add Comments",
+  404: "Jira shows this account no such issue (404): the issue is gone, the account may not browse the project, or the token is a scoped one, which needs base_url https://api.atlassian.com/ex/jira/<cloud id>",
+  413: "the comment is too long for Jira (413)",
+};
+
+function judgeComment({ status, text }: Reply): Verdict {
+  if (status === 409) return retry("status 409: the issue was being changed");
+  if (status >= 200 && status < 300) {
+    // A login page in front of Jira answers 200 to everything.
+    return text.trimStart().startsWith("<") ? dead("a web page answered in place of Jira's API; check site") : sent();
+  }
+  const cause = causes[status];
+  return cause === undefined ? judgeStatus(status) : dead(cause);
+}

@@ -1,0 +1,20 @@
+import { z } from "zod";
+import { jiraComment } from "./jira-comment.ts";
+import { jiraPaths } from "./jira-facts.ts";
+import { readJira } from "./jira-read.ts";
+import { sampleJira } from "./jira-sample.ts";
+import { defineSource, sourceOptions } from "./source.ts";
+
+// Jira Automation's "Send web request": https://support.atlassian.com/cloud-automation/docs/jira-automation-actions/
+// Native webhooks: https://developer.atlassian.com/cloud/jira/platform/webhooks/
+export const jira = defineSource({
+  kind: "jira",
+  options: sourceOptions.extend({ kind: z.literal("jira"), paths: jiraPaths.optional() }),
+  header: "X-Meshmac-Jira-Token",
+  signature: "X-Hub-Signature",
+  badJsonHint:
+    "a quote or line break in a smart value breaks the JSON: write {{issue.summary.asJsonString}} without quotes around it",
+  read: readJira,
+  sample: sampleJira,
+  comment: jiraComment,
+});

@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { defineSource, sourceOptions } from "./source.ts";
+import { youtrackComment } from "./youtrack-comment.ts";
+import { readYoutrack } from "./youtrack-read.ts";
+import { sampleYoutrack } from "./youtrack-sample.ts";
+
+// The Webhook Triggers app: https://github.com/JetBrains/youtrack-apps/tree/main/packages/webhook-triggers-app
+export const youtrack = defineSource({
+  kind: "youtrack",
+  options: sourceOptions.extend({ kind: z.literal("youtrack") }),
+  header: "X-YouTrack-Token",
+  fakeTokens: {
+    secret:
+      'the header arrived as the literal "secret": a known fault of YouTrack, which hands the app the mask of its token setting in place of the token',
+  },
+  read: readYoutrack,
+  sample: sampleYoutrack,
+  comment: youtrackComment,
+});

@@ -1,0 +1,48 @@
+import { join } from "node:path";
+import type { Secret } from "../core/secret.ts";
+import type { StoreUrl } from "../core/store-url.ts";
+import type { NodeStore, OperatorStore, Store } from "./store.ts";
+
+export interface StorePlace {
+  store: StoreUrl;
+  pool: string;
+  state_dir: string;
+  store_password?: Secret | undefined;
+}
+
+/** Opens the store as its owner: the gateway's way in. A Redis may be down; a volatile one is refused (78), a file with another owner too (75). */
+export async function openOwned(place: StorePlace): Promise<Store> {
+  if (place.store.kind === "sqlite") return await sqlite(place.store.path, place.state_dir, "owner");
+  const store = await redis(place);
+  await store.ready();
+  return store;
+}
+
+/** Opens the store as a node sees it: Redis itself, or the socket of the process that owns the SQLite file, waiting for one. */
+export async function openForNode(place: StorePlace): Promise<NodeStore> {
+  if (place.store.kind === "redis") return await redis(place);
+  const { openRemote } = await import("./remote.ts");
+  return await openRemote({ socket: socketOf(place) });
+}
+
+/** Opens the store for one short command: through its owner's socket, or for a moment the file itself where nobody owns it. */
+export async function openForCommand(place: StorePlace): Promise<NodeStore & OperatorStore> {
+  if (place.store.kind === "redis") return await redis(place);
+  const { isOwned, openRemote } = await import("./remote.ts");
+  if (await isOwned(socketOf(place))) return await openRemote({ socket: socketOf(place) });
+  return await sqlite(place.store.path, place.state_dir, "visitor");
+}
+
+/** Where the owner of a SQLite store listens for the other processes of its machine. */
+export const socketOf = ({ state_dir }: StorePlace): string => join(state_dir, "meshmac.sock");
+
+async function sqlite(path: string, state_dir: string, role: "owner" | "visitor"): Promise<Store> {
+  const { openSqlite } = await import("./sqlite.ts");
+  return await openSqlite({ path, state_dir, role });
+}
+
+async function redis({ store, pool, store_password }: StorePlace) {
+  const { openRedis } = await import("./redis.ts");
+  if (store.kind !== "redis") throw new TypeError("not a redis store");
+  return await openRedis({ url: store, pool, ...(store_password && { password: store_password }) });
+}

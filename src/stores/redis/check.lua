@@ -1,0 +1,2 @@
+redis.call("SET", key("checked"), now)
+return 1

@@ -1,0 +1,138 @@
+import type { Json } from "../../core/json.ts";
+import type { DeliveryNote } from "../../core/records.ts";
+import type {
+  ClaimAnswer,
+  NewPost,
+  NodeStore,
+  OperatorStore,
+  Rules,
+  Settlement,
+  Store,
+  StoreEvent,
+  Wait,
+} from "../store.ts";
+import type { Bells } from "./bells.ts";
+import type { Link } from "./link.ts";
+import { claimedOf, eventOf, fields, list, text } from "./rows.ts";
+
+const batch = 100;
+
+/** Makes the verbs that only a gateway holds. */
+export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeStore | keyof OperatorStore | "about"> {
+  const due = new DueTimes();
+  return {
+    stirred: makeStirred(bells, due),
+
+    async check() {
+      await link.call("check", {});
+    },
+
+    async publish(rules: Rules) {
+      await link.call("publish", rulesAsText(rules));
+    },
+
+    async events(limit) {
+      return list(await link.call("events", { limit })).map(eventOf);
+    },
+
+    async expand({ id, subject, seq, state }: StoreEvent, posts: NewPost[]) {
+      const written = posts.map(({ announcement, ...post }) => ({
+        ...post,
+        announcement: JSON.stringify(announcement),
+      }));
+      return (await link.call("expand", { id, subject, seq, state, posts: written })) === 1;
+    },
+
+    async claim(claim, ttl_ms, destinations): Promise<ClaimAnswer> {
+      const [found, what, more, row] = list(await link.call("claim", { claim, ttl_ms, destinations }));
+      if (found === "post") return { post: claimedOf(claim, text(what), text(more), fields(row)) };
+      if (what === undefined) return { post: null, next_at: null };
+      due.remember(Number(more));
+      return { post: null, next_at: Math.ceil(Number(what)) };
+    },
+
+    async settle(settlement: Settlement) {
+      return (await link.call("settle", settlement)) === "ok" ? "ok" : "stale";
+    },
+
+    async reap() {
+      return await untilFewer(50, () => link.call("reap", {}));
+    },
+
+    async pause(lane, why) {
+      await link.call("pause", { lane, ...(why !== null && { why }) });
+    },
+
+    async beat(gateway: string, facts: Record<string, Json>) {
+      await link.call("beat", { gateway, facts: JSON.stringify(facts) });
+    },
+
+    async note(deliveries: DeliveryNote[]) {
+      const notes = deliveries.map((note) => JSON.stringify(note));
+      if (notes.length > 0) await link.call("note", { notes, call: crypto.randomUUID() });
+    },
+
+    async alert(key, what, opened_with) {
+      return (await link.call("alert", { key, what, opened_with, call: crypto.randomUUID() })) === 1;
+    },
+
+    async sweep() {
+      return await untilFewer(batch, () => link.call("sweep", { limit: batch }));
+    },
+  };
+}
+
+/** Repeats a verb that works in batches until it did less than a whole one; answers the sum. */
+async function untilFewer(full: number, verb: () => Promise<unknown>): Promise<number> {
+  let sum = 0;
+  for (;;) {
+    const did = Number(await verb());
+    sum += did;
+    if (did < full) return sum;
+  }
+}
+
+// cjson has a null of its own, which is true in Lua: what is not set is left out.
+const withoutNulls = (lane: object) => JSON.stringify(lane, (_, value: unknown) => value ?? undefined);
+
+// Settings are read one at a time, as text.
+function rulesAsText({ lanes, locks, lease, keep, admin_url }: Rules) {
+  return {
+    lanes: Object.fromEntries(Object.entries(lanes).map(([name, lane]) => [name, withoutNulls(lane)])),
+    settings: {
+      ...Object.fromEntries(Object.entries({ ...lease, ...keep }).map(([name, value]) => [name, String(value)])),
+      locks: JSON.stringify(locks),
+      admin_url: admin_url ?? "",
+    },
+  };
+}
+
+/** When posts fall due that a claim could not yet take, by this process's own clock. */
+class DueTimes {
+  #times: number[] = [];
+
+  remember(in_ms: number): void {
+    const at = Math.ceil(performance.now() + in_ms) + 1;
+    if (!this.#times.includes(at)) this.#times.push(at);
+  }
+
+  /** Milliseconds until the next; what is past is told once. */
+  next_ms(): number {
+    const now = performance.now();
+    const next = Math.min(...this.#times);
+    this.#times = this.#times.filter((at) => at > now);
+    return Math.max(0, next - now);
+  }
+}
+
+/** What rang while its caller was busy ends the next wait at once; a caller is known by its signal. */
+function makeStirred(bells: Bells, due: DueTimes): Store["stirred"] {
+  const nobody = {};
+  const heardBy = new WeakMap<object, number>();
+  return async (wait: Wait) => {
+    const caller = wait.signal ?? nobody;
+    const heard = heardBy.get(caller) ?? bells.strokes("posts");
+    await bells.after("posts", heard, { ...wait, ms: Math.min(wait.ms, due.next_ms()) });
+    heardBy.set(caller, bells.strokes("posts"));
+  };
+}

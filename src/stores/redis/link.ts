@@ -1,0 +1,227 @@
+import { Cluster, type Redis } from "ioredis";
+import { MeshError } from "../../core/error.ts";
+import type { Secret } from "../../core/secret.ts";
+import { log } from "../../log.ts";
+import { type Client, openClient, openCluster, patience_ms, type Profile, type RedisUrl, settled } from "./clients.ts";
+import { demandDurable, durabilityInWords, type Info, readInfo } from "./durability.ts";
+import { failure, silent } from "./failure.ts";
+import { scripts, type Verb } from "./scripts.ts";
+
+export type Reply = string | number | null | Reply[];
+
+export interface LinkOptions {
+  url: RedisUrl;
+  pool: string;
+  password?: Secret | undefined;
+  allowVolatile?: boolean | undefined;
+}
+
+/** How long an unfit Redis is taken at its word before it is asked again. */
+const unfit_ms = 2000;
+
+/**
+ * The way to one Redis. It is inspected on every new connection, before anything is entrusted to it: nothing is acknowledged
+ * that a restart of Redis would lose. While Redis is away every call fails fast, and the link goes on trying in the background.
+ */
+export class Link {
+  readonly place: string;
+  readonly prefix: string;
+  durability = "not reached yet";
+  readonly #options: LinkOptions;
+  #client: Client;
+  /** The inspection of the present connection; null while there is none. */
+  #inspection: Promise<void> | null = null;
+  #refused: MeshError | null = null;
+  #away = false;
+  #closed = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.place = options.url.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
+    this.prefix = `{${options.pool}}:`;
+    this.#client = openClient(options.url, "asks", options.password);
+    this.#watch(this.#client);
+  }
+
+  /** Waits a little for the first connection. Throws `config` when Redis is there but would lose what it is given. */
+  async ready(): Promise<void> {
+    await settled(this.#client, patience_ms);
+    await this.#inspection?.catch((error: unknown) => {
+      if (error instanceof MeshError && error.kind === "config") throw error;
+    });
+  }
+
+  /** Runs one verb's script as one atomic step. Throws MeshError, within about 3 s, whatever Redis does. */
+  async call(verb: Verb, ask: object, more?: string | Buffer): Promise<Reply> {
+    const inspection = this.#demandConnection();
+    const args = [this.prefix, json(ask), ...(more === undefined ? [] : [more])];
+    const reply = await this.#within(
+      patience_ms,
+      inspection.then(() => this.#run(verb, args)),
+    );
+    // The command may have been sent again over a newer connection: what it reached must be durable as well.
+    if (this.#inspection !== inspection) await this.#within(patience_ms, this.#demandConnection());
+    return reply;
+  }
+
+  /** Reads bytes `from` up to but without `to` of a string, and its whole length. */
+  async slice(name: string, from: number, to: number): Promise<{ bytes: Uint8Array; size: number }> {
+    const inspection = this.#demandConnection();
+    const key = this.prefix + name;
+    const read = async () => {
+      const [bytes, size] = await Promise.all([
+        this.#client.getrangeBuffer(key, from, to - 1),
+        this.#client.strlen(key),
+      ]);
+      return { bytes: new Uint8Array(to > from ? bytes : []), size };
+    };
+    return await this.#within(patience_ms, inspection.then(read));
+  }
+
+  /** Reads the newest entries of a stream, newest first; the value of each entry's one field. */
+  async newest(name: string, before: string, count: number): Promise<[id: string, value: string][]> {
+    const inspection = this.#demandConnection();
+    const read = async () => await this.#client.xrevrange(this.prefix + name, before, "-", "COUNT", count);
+    const entries = await this.#within(patience_ms, inspection.then(read));
+    return entries.map(([id, fields]) => [id, fields[1] ?? ""]);
+  }
+
+  /** Opens a connection of the same kind that may block. */
+  listener(): Client {
+    const { url, password } = this.#options;
+    const open = this.#client instanceof Cluster ? openCluster : openClient;
+    const client = open(url, "listens", password);
+    client.on("error", () => {}); // the link itself tells of outages
+    return client;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#inspection = null;
+    this.#client.disconnect();
+  }
+
+  #demandConnection(): Promise<void> {
+    if (this.#inspection) return this.#inspection;
+    throw this.#refused ?? silent(this.place);
+  }
+
+  async #run(verb: Verb, args: (string | Buffer)[]): Promise<Reply> {
+    const { sha, lua } = scripts[verb];
+    const run = async (by: "evalsha" | "eval", what: string) =>
+      (await this.#client[by](what, 1, this.prefix, ...args)) as Reply;
+    try {
+      return await run("evalsha", sha);
+    } catch (error) {
+      // Redis was restarted, or somebody flushed its scripts.
+      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) return await run("eval", lua);
+      throw error;
+    }
+  }
+
+  async #within<T>(ms: number, answer: Promise<T>): Promise<T> {
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(silent(this.place)), ms);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } catch (error) {
+      throw this.#refused ?? failure(error, this.place);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #watch(client: Client): void {
+    client.on("ready", () => {
+      if (client === this.#client) this.#inspect(client);
+    });
+    client.on("close", () => {
+      if (client !== this.#client || this.#closed) return;
+      this.#inspection = null;
+      this.#tellAway();
+    });
+    client.on("error", (error: unknown) => {
+      const why = failure(error, this.place);
+      if (why.kind === "permission") this.#refused = why;
+    });
+  }
+
+  #inspect(client: Client): void {
+    this.#refused = null;
+    const inspection = this.#demandFit(client).catch((error: unknown) => {
+      const why = failure(error, this.place);
+      log.warn("store refused", { store: this.place, why: why.message });
+      const again = setTimeout(() => {
+        if (this.#inspection === inspection) this.#inspect(client);
+      }, unfit_ms);
+      again.unref();
+      throw why;
+    });
+    inspection.then(() => this.#tellBack()).catch(() => {});
+    this.#inspection = inspection;
+  }
+
+  async #demandFit(client: Client): Promise<void> {
+    const infos = await Promise.all(mastersOf(client).map(async (node) => readInfo(await node.info())));
+    const [first = {}] = infos;
+    if (!(client instanceof Cluster) && first.cluster_enabled === "1" && (await knowsItsAddress(client)))
+      return await this.#joinCluster(client);
+    this.durability = durabilityInWords(first, await appendfsync(client));
+    if (!this.#options.allowVolatile) for (const info of infos) demandDurable(info, this.place);
+  }
+
+  async #joinCluster(single: Client): Promise<void> {
+    const { url, password } = this.#options;
+    const cluster = openCluster(url, "asks", password);
+    this.#client = cluster;
+    this.#watch(cluster);
+    single.disconnect();
+    await settled(cluster, patience_ms);
+    await this.#demandFit(cluster);
+  }
+
+  #tellAway(): void {
+    if (this.#away) return;
+    this.#away = true;
+    log.warn("store lost", { store: this.place });
+  }
+
+  #tellBack(): void {
+    if (!this.#away) return;
+    this.#away = false;
+    log.info("store reached again", { store: this.place, durability: this.durability });
+  }
+}
+
+const mastersOf = (client: Client) => (client instanceof Cluster ? client.nodes("master") : [client]);
+
+// A cluster of one node that never met another does not know its own address, and no client can follow it. It needs no following.
+async function knowsItsAddress(client: Redis): Promise<boolean> {
+  const slots: unknown = await client.cluster("SLOTS");
+  const hosts = (Array.isArray(slots) ? slots : []).map((range: unknown) =>
+    String(Array.isArray(range) ? range[2] : ""),
+  );
+  return hosts.length > 0 && hosts.every((host) => !host.startsWith(","));
+}
+
+async function appendfsync(client: Client): Promise<string | null> {
+  try {
+    const [node = client] = mastersOf(client);
+    const answer: unknown = await node.call("CONFIG", "GET", "appendfsync");
+    return Array.isArray(answer) ? String(answer[1]) : null;
+  } catch {
+    return null; // an access list may keep CONFIG to administrators
+  }
+}
+
+/** Writes JSON that Redis' cjson reads: it refuses the escape of half a surrogate pair, so that becomes U+FFFD. */
+function json(ask: object): string {
+  const text = JSON.stringify(ask);
+  return /\\ud[89a-f]/.test(text)
+    ? JSON.stringify(ask, (_, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value))
+    : text;
+}
+
+export type { Info, Profile };

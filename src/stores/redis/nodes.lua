@@ -1,0 +1,14 @@
+-- -> [node, facts, last_seen, drained because (or nil), runs…]
+local answer = {}
+local seen = redis.call("ZRANGE", key("nodes_seen"), 0, -1, "WITHSCORES")
+for i = 1, #seen, 2 do
+  local node = seen[i]
+  local running = {}
+  for _, run in ipairs(redis.call("SMEMBERS", key("on", node))) do
+    running[#running + 1] = run .. " " .. redis.call("HGET", key("run", run), "attempt")
+  end
+  answer[#answer + 1] = {
+    node, redis.call("HGET", key("nodes"), node), seen[i + 1], redis.call("HGET", key("drained"), node), running,
+  }
+end
+return answer

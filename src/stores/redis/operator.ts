@@ -1,0 +1,109 @@
+import { MeshError } from "../../core/error.ts";
+import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
+import type { Accepted, Entry, Filter, OperatorStore } from "../store.ts";
+import type { Link } from "./link.ts";
+import { fields, held, list, objectOf, orNull, postOf, resultOf, runOf, taskOf, text, texts } from "./rows.ts";
+
+const day_ms = 86_400_000;
+const page = 500;
+
+/** Makes the verbs that an operator's command may ask. */
+export function operatorVerbs(link: Link): OperatorStore {
+  return {
+    accept: (entry) => accept(link, entry),
+
+    async list({ cursor, limit, ...filter }: Filter) {
+      const before = /^\d+$/.test(cursor ?? "") ? cursor : undefined;
+      const [next, rows] = list(await link.call("list", { ...filter, limit: Math.min(limit, 1000), before }));
+      const runs = list(rows).map((row) => {
+        const [run_id, hash] = list(row);
+        return runOf(text(run_id), fields(hash));
+      });
+      return { runs, next: orNull(text(next)) };
+    },
+
+    async show(id) {
+      const [found, run_id, hash, ...posts] = list(await link.call("show", { id }));
+      if (found === "none") return null;
+      if (found === "many")
+        throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
+      const row = fields(hash);
+      return {
+        run: runOf(text(run_id), row),
+        task: taskOf(row),
+        result: resultOf(row),
+        posts: posts.map((post) => postOf(fields(post))),
+        cancel: orNull(row.cancel),
+      };
+    },
+
+    async readLog(run_id, attempt, from, limit) {
+      const { bytes, size } = await link.slice(`log:${run_id}:${attempt}`, from, from + limit);
+      return { bytes, next: from + bytes.length, size };
+    },
+
+    async cancel(run_id, why) {
+      const said = await link.call("cancel", { run_id, why });
+      return said === "cancelled" || said === "asked" || said === "over" ? said : "unknown";
+    },
+
+    async nodes() {
+      const rows = list(await link.call("nodes", {}));
+      return rows.map((row) => {
+        const [node, facts, last_seen, why, running] = list(row);
+        return {
+          node: text(node),
+          facts: objectOf<NodeFacts>(facts),
+          last_seen: Number(last_seen),
+          mode: why === null || why === undefined ? ("active" as const) : ("drained" as const),
+          why: orNull(text(why)),
+          running: texts(running).map(held),
+        };
+      });
+    },
+
+    async deliveries(limit, outcome) {
+      const found: DeliveryNote[] = [];
+      for (let before = "+"; found.length < limit;) {
+        const entries = await link.newest("seen", before, page);
+        for (const [, written] of entries) {
+          const note: DeliveryNote = JSON.parse(written);
+          if (found.length < limit && (!outcome || note.outcome === outcome)) found.push(note);
+        }
+        const last = entries.at(-1);
+        if (!last || entries.length < page) break;
+        before = `(${last[0]}`;
+      }
+      return found;
+    },
+  };
+}
+
+async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Promise<Accepted> {
+  const reply = texts(
+    await link.call(
+      "accept",
+      {
+        run_id: task.run_id,
+        marks: retry_of ? [] : marks.map(kept),
+        seen_at,
+        lane: task.lane,
+        script: task.script,
+        source: task.source,
+        issue_key: task.issue_key,
+        retry_of: retry_of ?? "",
+      },
+      JSON.stringify(task),
+    ),
+  );
+  const [status, run_id = ""] = reply;
+  if (status === "full") return { status };
+  return status === "duplicate" ? { status, run_id } : { status: "queued", run_id };
+}
+
+// `seen_at` decides, and a delivery may come late (it lay in a spool): a mark outlives its window by a day, a canary's does not.
+const kept = ({ key, window_ms }: Mark) => ({
+  key,
+  window_ms,
+  keep_ms: key.startsWith("p/") ? window_ms : window_ms + day_ms,
+});

@@ -1,0 +1,125 @@
+import type { JsonObject } from "../../core/json.ts";
+import type { Result, Run, RunState, Task } from "../../core/records.ts";
+import { runStates } from "../../core/records.ts";
+import type { Claimed, Held, PostRow, StoreEvent } from "../store.ts";
+import type { Reply } from "./link.ts";
+
+// How Redis' replies read as the house's records. What is parsed here was written by our own scripts; "" stands for null.
+
+type Fields = Partial<Record<string, string>>;
+
+export const list = (reply: Reply | undefined): Reply[] => (Array.isArray(reply) ? reply : []);
+export const text = (reply: Reply | undefined): string => (reply === null || reply === undefined ? "" : String(reply));
+export const texts = (reply: Reply | undefined): string[] => list(reply).map(text);
+
+/** Reads a hash or a stream entry, that arrives as name, value, name, value … */
+export function fields(reply: Reply | undefined): Fields {
+  const flat = texts(reply);
+  const read: Fields = {};
+  for (let i = 0; i < flat.length; i += 2) read[flat[i] ?? ""] = flat[i + 1] ?? "";
+  return read;
+}
+
+/** Reads `<run> <attempt>`. */
+export function held(pair: string): Held {
+  const [run_id = "", attempt] = pair.split(" ");
+  return { run_id, attempt: Number(attempt) };
+}
+
+export function runOf(run_id: string, row: Fields): Run {
+  const task = taskOf(row);
+  const result = resultOf(row);
+  return {
+    run_id,
+    state: stateOf(row),
+    reason: orNull(row.reason),
+    source: task.source,
+    issue_key: task.issue_key,
+    project: task.project,
+    summary: task.summary,
+    requested_by: task.requested_by,
+    lane: task.lane,
+    script: task.script,
+    repo_url: task.repo_url,
+    ref: task.ref,
+    node: orNull(row.node),
+    attempt: Number(row.attempt),
+    lost: Number(row.lost),
+    queued_at: Number(row.queued_at),
+    started_at: numberOrNull(row.started_at),
+    ended_at: numberOrNull(row.ended_at),
+    exit_code: result?.exit_code ?? null,
+    commit: result?.commit ?? null,
+    failing_target: result?.failing_target ?? null,
+    run_url: result?.run_url ?? null,
+    retry_of: orNull(row.retry_of),
+  };
+}
+
+export function taskOf(row: Fields): Task {
+  return JSON.parse(row.task ?? "null");
+}
+
+export function resultOf(row: Fields): Result | null {
+  return JSON.parse(row.result || "null");
+}
+
+export function eventOf(reply: Reply): StoreEvent {
+  const [id, entry, task] = list(reply);
+  const row = fields(entry);
+  return {
+    id: text(id),
+    subject: row.subject ?? "",
+    seq: Number(row.seq),
+    state: stateOf(row),
+    at: Number(row.at),
+    task: JSON.parse(text(task) || "null"),
+    report: JSON.parse(row.report || "null"),
+    node: orNull(row.node),
+    attempt: Number(row.attempt ?? 0),
+    lost: Number(row.lost ?? 0),
+    reason: orNull(row.reason),
+    started_at: numberOrNull(row.started_at),
+    result: resultOf(row),
+  };
+}
+
+export function claimedOf(claim: string, key: string, handle: string, row: Fields): Claimed {
+  return {
+    key,
+    claim,
+    destination: row.destination ?? "",
+    subject: row.subject ?? "",
+    seq: Number(row.seq),
+    state: stateOf(row),
+    announcement: JSON.parse(row.announcement ?? "null"),
+    tries: Number(row.tries),
+    unsure: row.unsure === "1",
+    handle: orNull(handle),
+    why: orNull(row.why),
+    created_at: Number(row.created_at),
+  };
+}
+
+const statuses = ["waiting", "sending", "sent", "replaced", "dead"] as const;
+
+export function postOf(row: Fields): PostRow {
+  return {
+    destination: row.destination ?? "",
+    state: stateOf(row),
+    status: statuses.find((status) => status === row.status) ?? "waiting",
+    tries: Number(row.tries),
+    unsure: row.unsure === "1",
+    why: orNull(row.why),
+    at: Number(row.at),
+  };
+}
+
+/** Parses an object that one of us wrote as JSON. */
+export function objectOf<T extends JsonObject>(reply: Reply | undefined): T {
+  return JSON.parse(text(reply) || "{}");
+}
+
+const stateOf = (row: Fields): RunState => runStates.find((state) => state === row.state) ?? "queued";
+export const orNull = (value: string | undefined): string | null => value || null;
+const numberOrNull = (value: string | undefined): number | null => (value ? Number(value) : null);

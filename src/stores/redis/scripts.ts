@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import accept from "./accept.lua" with { type: "text" };
+import alert from "./alert.lua" with { type: "text" };
+import beat from "./beat.lua" with { type: "text" };
+import cancel from "./cancel.lua" with { type: "text" };
+import check from "./check.lua" with { type: "text" };
+import claim from "./claim.lua" with { type: "text" };
+import common from "./common.lua" with { type: "text" };
+import events from "./events.lua" with { type: "text" };
+import expand from "./expand.lua" with { type: "text" };
+import finish from "./finish.lua" with { type: "text" };
+import lease from "./lease.lua" with { type: "text" };
+import list from "./list.lua" with { type: "text" };
+import append from "./log.lua" with { type: "text" };
+import nodes from "./nodes.lua" with { type: "text" };
+import note from "./note.lua" with { type: "text" };
+import pause from "./pause.lua" with { type: "text" };
+import publish from "./publish.lua" with { type: "text" };
+import reap from "./reap.lua" with { type: "text" };
+import renew from "./renew.lua" with { type: "text" };
+import report from "./report.lua" with { type: "text" };
+import settle from "./settle.lua" with { type: "text" };
+import show from "./show.lua" with { type: "text" };
+import sweep from "./sweep.lua" with { type: "text" };
+
+export interface Script {
+  lua: string;
+  sha: string;
+}
+
+// A script with a shebang is refused as a whole when Redis is out of memory or cannot write its append-only file, and may
+// not leave its slot: https://redis.io/docs/latest/develop/programmability/eval-intro/#eval-flags
+const writes = (body: string): Script => script(`#!lua\n${common}${body}`);
+const reads = (body: string): Script => script(`#!lua flags=no-writes\n${common}${body}`);
+
+function script(lua: string): Script {
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") };
+}
+
+/** One script per verb: each is one atomic step, and a repeat with the same ask changes nothing. */
+export const scripts = {
+  accept: writes(accept),
+  lease: writes(lease),
+  renew: writes(renew),
+  log: writes(append),
+  finish: writes(finish),
+  report: writes(report),
+  expand: writes(expand),
+  claim: writes(claim),
+  settle: writes(settle),
+  reap: writes(reap),
+  cancel: writes(cancel),
+  publish: writes(publish),
+  pause: writes(pause),
+  beat: writes(beat),
+  note: writes(note),
+  alert: writes(alert),
+  sweep: writes(sweep),
+  check: writes(check),
+  events: reads(events),
+  list: reads(list),
+  show: reads(show),
+  nodes: reads(nodes),
+};
+
+export type Verb = keyof typeof scripts;

@@ -1,0 +1,131 @@
+import { resolve } from "node:path";
+import { MeshError } from "../core/error.ts";
+import { Bell } from "./bell.ts";
+import { openLogs } from "./logs.ts";
+import { accepting } from "./sqlite/accept.ts";
+import { telling } from "./sqlite/event.ts";
+import { failureOf } from "./sqlite/failure.ts";
+import { openFile } from "./sqlite/file.ts";
+import { finishing } from "./sqlite/finish.ts";
+import { firstRules, type Inside } from "./sqlite/inside.ts";
+import { leasing } from "./sqlite/lease.ts";
+import { listing } from "./sqlite/list.ts";
+import { takeLock, type Role } from "./sqlite/lock.ts";
+import { noting } from "./sqlite/note.ts";
+import { posting } from "./sqlite/post.ts";
+import { changes } from "./sqlite/run.ts";
+import { publishedRules, settings } from "./sqlite/setting.ts";
+import { stirring } from "./sqlite/stir.ts";
+import { sweeping } from "./sqlite/sweep.ts";
+import { openWriter } from "./sqlite/writer.ts";
+import type { Store } from "./store.ts";
+
+export interface SqliteOptions {
+  path: string;
+  /** Where the logs of runs are kept. */
+  state_dir: string;
+  now?: () => number;
+  /** An owner keeps the file; a visitor is a short command while nobody owns it. */
+  role?: Role;
+}
+
+/**
+ * Opens the embedded store: one file, one process. Throws `later` (75) where another process owns the file, `config` (78) where the file
+ * does not hold what was asked of it or was written by a newer meshmac, `permission` (77) where it cannot be written.
+ */
+export async function openSqlite({
+  path: given,
+  state_dir,
+  now = Date.now,
+  role = "owner",
+}: SqliteOptions): Promise<Store> {
+  const path = resolve(given);
+  const unlock = await takeLock(path, role);
+  try {
+    return open(path, resolve(state_dir), now, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function open(path: string, state_dir: string, now: () => number, unlock: () => void): Store {
+  const db = openFile(path);
+  const writer = openWriter(db);
+  const { commit } = writer;
+  let closed = false;
+  const inside: Inside = {
+    db,
+    now,
+    rules: publishedRules(db) ?? firstRules,
+    commit,
+    look(ask) {
+      if (closed) throw new MeshError("unavailable", "the store is closed");
+      try {
+        return ask();
+      } catch (error) {
+        throw failureOf(error);
+      }
+    },
+    work: new Bell(),
+    news: new Bell(),
+  };
+  const logs = openLogs(resolve(state_dir, "logs"));
+
+  const change = changes(inside);
+  const accept = accepting(inside, change);
+  const { paused, publish, pause, check } = settings(inside);
+  const { lease, renew, reap } = leasing(inside, change, paused);
+  const { finish, cancel, holds } = finishing(inside, change);
+  const { events, expand, report } = telling(inside);
+  const { claim, settle, dueAt } = posting(inside);
+  const { list, show } = listing(inside);
+  const { nodes, deliveries, note, beat, alert } = noting(inside);
+  const stirred = stirring(inside, dueAt);
+  const sweep = sweeping(inside, logs);
+  /** Answers what a reading verb reads, or rejects as the writing ones do. */
+  const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
+
+  return {
+    about: { kind: "sqlite", durability },
+    accept: (entry) => commit(() => accept(entry)),
+    lease,
+    renew,
+    finish: (result) => commit(() => finish(result)),
+    report: (said) => commit(() => report(said)),
+    log: ({ run_id, attempt, node, offset, bytes }) =>
+      read(() => (holds(run_id, attempt, node) ? logs.append(run_id, attempt, offset, bytes) : "stale")),
+    readLog: (run_id, attempt, from, limit) => read(() => logs.read(run_id, attempt, from, limit)),
+    list: (filter) => read(() => list(filter)),
+    show: (id) => read(() => show(id)),
+    cancel: (run_id, why) => commit(() => cancel(run_id, why)),
+    nodes: () => read(nodes),
+    deliveries: (limit, outcome) => read(() => deliveries(limit, outcome)),
+    check,
+    publish,
+    events: (limit) => read(() => events(limit)),
+    expand: (event, posts) => commit(() => expand(event, posts)),
+    claim: (by, ttl_ms, destinations) => commit(() => claim(by, ttl_ms, destinations)),
+    settle: (settlement) => commit(() => settle(settlement)),
+    reap,
+    pause,
+    beat: (gateway, facts) => commit(() => beat(gateway, facts)),
+    note: (said) => commit(() => note(said)),
+    alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),
+    sweep,
+    stirred,
+    async close() {
+      if (closed) return;
+      closed = true;
+      writer.close();
+      inside.work.ring();
+      inside.news.ring();
+      db.close();
+      unlock();
+    },
+  };
+}
+
+// On macOS fsync leaves the drive's cache alone, and Apple's SQLite asks for no more than a barrier.
+const durability =
+  process.platform === "darwin" ? "crash-safe (kill -9); power loss not promised on macOS" : "power-safe";

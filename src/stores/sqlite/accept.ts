@@ -1,0 +1,77 @@
+import type { Mark } from "../../core/records.ts";
+import type { Accepted, Entry } from "../store.ts";
+import { laneOf, type Inside } from "./inside.ts";
+import type { Changes } from "./run.ts";
+
+// A mark outlives its window by a day: a sender's clock, or ours, may be wrong by that much.
+const markGrace = 86_400_000;
+
+/** Makes the verb `accept`: marks, run and event appear in one step or not at all. */
+export function accepting(inside: Inside, { tell, end }: Changes) {
+  const { db, now, work } = inside;
+  const known = db.prepare<{ found: 1 }, [string]>("SELECT 1 AS found FROM run WHERE run_id = ?");
+  const depth = db.prepare<{ n: number }, [string, number]>(
+    "SELECT count(*) AS n FROM (SELECT 1 FROM run WHERE state = 'queued' AND lane = ? LIMIT ?)",
+  );
+  const insert = db.prepare<null, [string, string, string, string, string, string, string | null, number]>(`
+    INSERT INTO run (run_id, state, lane, line, source, issue_key, task, retry_of, told, queued_at)
+    VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, 1, ?)`);
+  const readMark = db.prepare<{ run_id: string; first_seen: number }, [Uint8Array]>(
+    "SELECT run_id, first_seen FROM mark WHERE mark = ?",
+  );
+  const setMark = db.prepare<null, [Uint8Array, string, number, number]>(`
+    INSERT INTO mark (mark, run_id, first_seen, keep_until) VALUES (?, ?, ?, ?)
+    ON CONFLICT (mark) DO UPDATE SET run_id = excluded.run_id, first_seen = excluded.first_seen, keep_until = excluded.keep_until`);
+  const previous = db.prepare<{ seq: number; state: string }, [string, string, string, number]>(`
+    SELECT seq, state FROM run WHERE source = ? AND issue_key = ? AND lane = ? AND state IN ('queued', 'running') AND seq < ?`);
+  const ask = db.prepare<null, [string, number]>("UPDATE run SET cancel = coalesce(cancel, ?) WHERE seq = ?");
+
+  const sighting = (marks: Mark[], seen_at: number) =>
+    marks.map((mark) => {
+      const digest = digestOf(mark.key);
+      const before = readMark.get(digest);
+      const valid = before && Math.abs(seen_at - before.first_seen) < mark.window_ms ? before : null;
+      return { mark, digest, run_id: valid?.run_id ?? null };
+    });
+
+  const remember = (digest: Uint8Array, run_id: string, seen_at: number, window_ms: number) =>
+    setMark.run(digest, run_id, seen_at, now() + window_ms + markGrace);
+
+  return function accept({ task, marks, seen_at, retry_of }: Entry): Accepted {
+    const { run_id, source, issue_key } = task;
+    if (known.get(run_id)) return { status: "queued", run_id };
+
+    const sightings = sighting(marks, seen_at);
+    const first = sightings.find((one) => one.run_id !== null)?.run_id;
+    if (first) {
+      // Its own late retry must find this delivery again. An intent is not renewed: its window counts from first sight.
+      for (const { mark, digest, run_id: of } of sightings) {
+        if (of === null && mark.key.startsWith("d/")) remember(digest, first, seen_at, mark.window_ms);
+      }
+      return { status: "duplicate", run_id: first };
+    }
+
+    const lane = laneOf(inside.rules, task.lane);
+    if (lane.max_depth !== null && (depth.get(task.lane, lane.max_depth)?.n ?? 0) >= lane.max_depth) {
+      return { status: "full" };
+    }
+    const line = `${task.lane}/${task.script}`;
+    const json = JSON.stringify(task);
+    const added = insert.run(run_id, task.lane, line, source, issue_key, json, retry_of ?? null, now());
+    const seq = Number(added.lastInsertRowid);
+    tell(seq);
+    for (const { mark, digest } of sightings) remember(digest, run_id, seen_at, mark.window_ms);
+    if (lane.cancel_previous) {
+      const why = `newer run ${run_id}`;
+      for (const mate of previous.all(source, issue_key, task.lane, seq)) {
+        ask.run(why, mate.seq);
+        if (mate.state === "queued") end(mate.seq, { state: "cancelled", reason: why });
+      }
+    }
+    work.ring();
+    return { status: "queued", run_id };
+  };
+}
+
+/** Sixteen bytes of SHA-256: nobody finds two keys of one digest, and the table stays small. */
+const digestOf = (key: string): Uint8Array => new Bun.CryptoHasher("sha256").update(key).digest().subarray(0, 16);

@@ -1,0 +1,73 @@
+import type { Report, RunState } from "../../core/records.ts";
+import type { NewPost, StoreEvent } from "../store.ts";
+import type { Inside } from "./inside.ts";
+
+interface EventRow {
+  id: number;
+  subject: string;
+  seq: number;
+  state: RunState;
+  at: number;
+  node: string | null;
+  attempt: number;
+  lost: number;
+  reason: string | null;
+  started_at: number | null;
+  result: string | null;
+  report: string | null;
+  task: string | null;
+}
+
+/** Makes the verbs around events: `events`, `expand` and `report`, whose states are events too. */
+export function telling({ db, now, news }: Inside) {
+  const oldest = db.prepare<EventRow, [number]>(`
+    SELECT event.*, run.task FROM event LEFT JOIN run ON event.report IS NULL AND run.run_id = event.subject ORDER BY event.id LIMIT ?`);
+  const remove = db.prepare<{ subject: string; seq: number; state: string }, [string]>(
+    "DELETE FROM event WHERE id = ? RETURNING subject, seq, state",
+  );
+  const addPost = db.prepare<null, [string, string, string, number, string, string, number, number, number]>(`
+    INSERT INTO post (post_key, subject, destination, seq, state, announcement, status, due_at, created_at, at)
+    VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?) ON CONFLICT (post_key) DO NOTHING`);
+  const lastReport = db.prepare<{ seq: number | null }, [string]>(
+    "SELECT max(seq) AS seq FROM report WHERE subject = ?",
+  );
+  const addReport = db.prepare<null, [string, string, number, number]>(
+    "INSERT INTO report (subject, state, seq, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+  );
+  const addEvent = db.prepare<null, [string, number, string, number, string | null, string]>(
+    "INSERT INTO event (subject, seq, state, at, node, attempt, lost, report) VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
+  );
+
+  return {
+    events: (limit: number): StoreEvent[] => oldest.all(limit).map(eventOf),
+
+    expand(event: StoreEvent, posts: NewPost[]): boolean {
+      const row = remove.get(event.id);
+      if (!row) return false;
+      const time = now();
+      for (const { key, destination, announcement } of posts) {
+        const json = JSON.stringify(announcement);
+        addPost.run(key, row.subject, destination, row.seq, row.state, json, time, time, time);
+      }
+      news.ring();
+      return true;
+    },
+
+    report(report: Report): "new" | "seen" {
+      const subject = `${report.source}/${report.provider_run_id}`;
+      const seq = (lastReport.get(subject)?.seq ?? 0) + 1;
+      if (addReport.run(subject, report.state, seq, now()).changes === 0) return "seen";
+      addEvent.run(subject, seq, report.state, now(), report.mesh_node_id, JSON.stringify(report));
+      news.ring();
+      return "new";
+    },
+  };
+}
+
+const eventOf = ({ id, task, report, result, ...row }: EventRow): StoreEvent => ({
+  ...row,
+  id: String(id),
+  task: task === null ? null : JSON.parse(task),
+  report: report === null ? null : JSON.parse(report),
+  result: result === null ? null : JSON.parse(result),
+});

@@ -1,0 +1,154 @@
+import type { Task } from "../../core/records.ts";
+import type { Held, Lease, LeaseAsk, Renewal, Wait, Word } from "../store.ts";
+import { laneOf, type Inside } from "./inside.ts";
+import { choosing } from "./next.ts";
+import type { Changes, RunningRow } from "./run.ts";
+
+// However quiet it is, a waiting lease looks again: a lease may have run out of which nobody rang.
+const longestNap = 5000;
+
+interface LeasedRow {
+  task: string;
+  attempt: number;
+}
+
+interface MineRow extends RunningRow {
+  run_id: string;
+  attempt: number;
+  token: string;
+}
+
+/** Makes the verbs `lease`, `renew` and `reap`. */
+export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: string) => boolean) {
+  const { db, now, commit, look, work } = inside;
+  const next = choosing(inside);
+  const seen = db.prepare<null, [string, string, number]>(`
+    INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
+    ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
+  const heard = db.prepare<null, [number, string]>("UPDATE node SET last_seen = ? WHERE node = ?");
+  const expired = db.prepare<RunningRow, [number]>(
+    "SELECT seq, lane, lost, cancel FROM run WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until, seq",
+  );
+  const mine = db.prepare<MineRow, [string]>(
+    "SELECT seq, lane, lost, cancel, run_id, attempt, token FROM run WHERE state = 'running' AND node = ? ORDER BY seq",
+  );
+  const byToken = db.prepare<LeasedRow, [string, string]>(
+    "SELECT task, attempt FROM run WHERE state = 'running' AND node = ? AND token = ?",
+  );
+  const take = db.prepare<LeasedRow, [string, string, number, number, number]>(`
+    UPDATE run SET state = 'running', reason = NULL, attempt = attempt + 1, told = told + 1, again = 0,
+      node = ?, token = ?, lease_until = ?, started_at = ? WHERE seq = ? RETURNING task, attempt`);
+  const worthALook = db.prepare<{ yes: number }, [number]>(`
+    SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
+      OR EXISTS (SELECT 1 FROM run WHERE state = 'running' AND lease_until <= ?) AS yes`);
+  const nextExpiry = db.prepare<{ at: number | null }, []>(
+    "SELECT min(lease_until) AS at FROM run WHERE state = 'running'",
+  );
+  const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
+    "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
+  );
+  const extend = db.prepare<null, [number, string]>("UPDATE run SET lease_until = ? WHERE run_id = ?");
+
+  function takeBack(): number {
+    const gone = expired.all(now());
+    for (const run of gone) lose(run);
+    return gone.length;
+  }
+
+  /** What the node neither runs nor is asking for ran out with its process. */
+  function settleWithNode({ node, facts, holding, token }: LeaseAsk): void {
+    seen.run(node, JSON.stringify(facts), now());
+    const holds = ({ run_id, attempt }: Held) =>
+      holding.some((held) => held.run_id === run_id && held.attempt === attempt);
+    for (const run of mine.all(node)) if (run.token !== token && !holds(run)) lose(run);
+  }
+
+  function choose({ node, facts, token }: LeaseAsk): Lease | null {
+    const same = byToken.get(node, token);
+    if (same) return leaseOf(same);
+    const seq = next(facts, paused);
+    if (seq === null) return null;
+    const row = take.get(node, token, now() + inside.rules.lease.ttl_ms, now(), seq);
+    tell(seq);
+    return row && leaseOf(row);
+  }
+
+  function leaseOf({ task: json, attempt }: LeasedRow): Lease {
+    const task: Task = JSON.parse(json);
+    const { lease, admin_url } = inside.rules;
+    return {
+      task,
+      attempt,
+      ...lease,
+      timeout_ms: task.timeout_s > 0 ? task.timeout_s * 1000 : laneOf(inside.rules, task.lane).timeout_ms,
+      run_url: admin_url === null ? null : `${admin_url}/runs/${task.run_id}`,
+    };
+  }
+
+  function nap(): number {
+    const expiry = nextExpiry.get()?.at ?? null;
+    return expiry === null ? longestNap : Math.min(longestNap, Math.max(1, expiry - now()));
+  }
+
+  const words = (node: string, held: Held[]): Word[] =>
+    held.map(({ run_id, attempt }) => {
+      const row = wordOf.get(run_id, node, attempt);
+      return row ? (row.cancel === null ? "ok" : "cancel") : "stale";
+    });
+
+  function forgotten(node: string, held: Held[]): Held[] {
+    const named = new Set(held.map(({ run_id, attempt }) => `${run_id} ${attempt}`));
+    return mine
+      .all(node)
+      .filter(({ run_id, attempt }) => !named.has(`${run_id} ${attempt}`))
+      .map(({ run_id, attempt }) => ({ run_id, attempt }));
+  }
+
+  return {
+    async lease(ask: LeaseAsk, wait?: Wait): Promise<Lease | null> {
+      const deadline = performance.now() + (wait?.ms ?? 0);
+      let since = work.count;
+      const first = await commit(() => {
+        takeBack();
+        settleWithNode(ask);
+        return choose(ask);
+      });
+      if (first || !wait) return first;
+      for (;;) {
+        const left = deadline - performance.now();
+        if (left <= 0 || wait.signal?.aborted) return null;
+        await work.wait({ ms: Math.min(left, look(nap)), signal: wait.signal, since });
+        since = work.count;
+        if (wait.signal?.aborted || !look(() => worthALook.get(now())?.yes)) continue;
+        const lease = await commit(() => {
+          takeBack();
+          // Nobody would read the answer.
+          return wait.signal?.aborted ? null : choose(ask);
+        });
+        if (lease) return lease;
+      }
+    },
+
+    async renew(node: string, held: Held[], wait?: Wait): Promise<Renewal> {
+      const deadline = performance.now() + (wait?.ms ?? 0);
+      let since = work.count;
+      let said = await commit(() => {
+        heard.run(now(), node);
+        const answers = words(node, held);
+        const until = now() + inside.rules.lease.ttl_ms;
+        held.forEach(({ run_id }, i) => answers[i] !== "stale" && extend.run(until, run_id));
+        return answers;
+      });
+      while (said.every((word) => word === "ok")) {
+        const left = deadline - performance.now();
+        if (!wait || left <= 0 || wait.signal?.aborted) break;
+        await work.wait({ ms: left, signal: wait.signal, since });
+        since = work.count;
+        said = look(() => words(node, held));
+      }
+      return { words: said, forgotten: look(() => forgotten(node, held)) };
+    },
+
+    reap: (): Promise<number> => commit(takeBack),
+  };
+}

@@ -1,0 +1,129 @@
+import { MeshError } from "../../core/error.ts";
+import type { Result, Run, RunState, Task } from "../../core/records.ts";
+import type { Filter, PostRow, Shown } from "../store.ts";
+import type { Inside } from "./inside.ts";
+
+interface RunRow {
+  seq: number;
+  run_id: string;
+  state: RunState;
+  reason: string | null;
+  task: string;
+  node: string | null;
+  attempt: number;
+  lost: number;
+  cancel: string | null;
+  result: string | null;
+  retry_of: string | null;
+  queued_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+interface PostStatusRow extends Omit<PostRow, "unsure"> {
+  unsure: number;
+}
+
+const columns =
+  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at";
+const longestPage = 1000;
+const shortestEnding = 4;
+
+/** Makes the verbs that read runs: `list` and `show`. */
+export function listing({ db }: Inside) {
+  const byId = db.prepare<RunRow, [string]>(`SELECT ${columns} FROM run WHERE run_id = ?`);
+  const byEnding = db.prepare<{ run_id: string }, [number, string]>(
+    "SELECT run_id FROM run WHERE substr(run_id, -?) = ? LIMIT 2",
+  );
+  const postsOf = db.prepare<PostStatusRow, [string]>(
+    "SELECT destination, state, status, tries, unsure, why, at FROM post WHERE subject = ? ORDER BY seq, destination",
+  );
+
+  function find(id: string): RunRow | null {
+    const exact = byId.get(id);
+    if (exact || id.length < shortestEnding) return exact;
+    const matches = byEnding.all(id.length, id);
+    if (matches.length > 1) {
+      throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
+    }
+    return matches[0] ? byId.get(matches[0].run_id) : null;
+  }
+
+  return {
+    list(filter: Filter): { runs: Run[]; next: string | null } {
+      const limit = Math.min(Math.max(1, filter.limit), longestPage);
+      const { where, values } = conditions(filter);
+      // One more than the page, to know whether another follows.
+      const sql = `SELECT ${columns} FROM run ${where} ORDER BY seq DESC LIMIT ${limit + 1}`;
+      const rows = db.query<RunRow, (string | number)[]>(sql).all(...values);
+      const page = rows.slice(0, limit);
+      return { runs: page.map(runOf), next: rows.length > limit ? String(page.at(-1)?.seq) : null };
+    },
+
+    show(id: string): Shown | null {
+      const row = find(id);
+      if (!row) return null;
+      return {
+        run: runOf(row),
+        task: taskOf(row),
+        result: resultOf(row),
+        posts: postsOf.all(row.run_id).map((post) => ({ ...post, unsure: post.unsure === 1 })),
+        cancel: row.cancel,
+      };
+    },
+  };
+}
+
+function conditions({ states, lane, source, issue_key, cursor }: Filter) {
+  const terms: string[] = [];
+  const values: (string | number)[] = [];
+  const term = (sql: string, ...given: (string | number)[]) => {
+    terms.push(sql);
+    values.push(...given);
+  };
+  if (states) term(`state IN (${states.map(() => "?").join(", ")})`, ...states);
+  if (lane !== undefined) term("lane = ?", lane);
+  if (source !== undefined) term("source = ?", source);
+  if (issue_key !== undefined) term("issue_key = ?", issue_key);
+  if (cursor !== undefined) term("seq < ?", seqOf(cursor));
+  return { where: terms.length === 0 ? "" : `WHERE ${terms.join(" AND ")}`, values };
+}
+
+function seqOf(cursor: string): number {
+  if (!/^\d{1,15}$/.test(cursor))
+    throw new MeshError("data", "not a cursor that a list answered", { hint: "list anew" });
+  return Number(cursor);
+}
+
+const taskOf = ({ task }: RunRow): Task => JSON.parse(task);
+const resultOf = ({ result }: RunRow): Result | null => (result === null ? null : JSON.parse(result));
+
+function runOf(row: RunRow): Run {
+  const task = taskOf(row);
+  const result = resultOf(row);
+  return {
+    run_id: row.run_id,
+    state: row.state,
+    reason: row.reason,
+    source: task.source,
+    issue_key: task.issue_key,
+    project: task.project,
+    summary: task.summary,
+    requested_by: task.requested_by,
+    lane: task.lane,
+    script: task.script,
+    repo_url: task.repo_url,
+    ref: task.ref,
+    node: row.node,
+    attempt: row.attempt,
+    lost: row.lost,
+    queued_at: row.queued_at,
+    started_at: row.started_at,
+    ended_at: row.ended_at,
+    exit_code: result?.exit_code ?? null,
+    commit: result?.commit ?? null,
+    failing_target: result?.failing_target ?? null,
+    run_url: result?.run_url ?? null,
+    retry_of: row.retry_of,
+  };
+}

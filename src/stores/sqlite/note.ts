@@ -1,0 +1,69 @@
+import type { Json } from "../../core/json.ts";
+import type { DeliveryNote } from "../../core/records.ts";
+import type { NodeRow } from "../store.ts";
+import type { Inside } from "./inside.ts";
+
+interface NodeRecord {
+  node: string;
+  facts: string;
+  last_seen: number;
+  mode: "active" | "drained";
+  why: string | null;
+}
+
+/** Makes the verbs that keep the house's own notes: nodes, deliveries, beats and alerts. */
+export function noting(inside: Inside) {
+  const { db, now } = inside;
+  const allNodes = db.prepare<NodeRecord, []>("SELECT node, facts, last_seen, mode, why FROM node ORDER BY node");
+  const running = db.prepare<{ node: string; run_id: string; attempt: number }, []>(
+    "SELECT node, run_id, attempt FROM run WHERE state = 'running' ORDER BY seq",
+  );
+  const allDeliveries = db.prepare<DeliveryNote, [number]>(
+    "SELECT at, source, correlation_id, outcome, reason, run_id, issue_key FROM delivery ORDER BY id DESC LIMIT ?",
+  );
+  const someDeliveries = db.prepare<DeliveryNote, [string, number]>(
+    "SELECT at, source, correlation_id, outcome, reason, run_id, issue_key FROM delivery WHERE outcome = ? ORDER BY id DESC LIMIT ?",
+  );
+  const addDelivery = db.prepare<null, [number, string, string, string, string | null, string | null, string | null]>(
+    "INSERT INTO delivery (at, source, correlation_id, outcome, reason, run_id, issue_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const trimDeliveries = db.prepare<null, [number]>(
+    "DELETE FROM delivery WHERE id <= (SELECT max(id) FROM delivery) - ?",
+  );
+  const beat = db.prepare<null, [string, string, number]>(`
+    INSERT INTO gateway (gateway, facts, last_seen) VALUES (?, ?, ?)
+    ON CONFLICT (gateway) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
+  const open = db.prepare<null, [string, number, string | null]>(`
+    INSERT INTO alert (alert_key, opened_at, opened_with) VALUES (?, ?, ?)
+    ON CONFLICT (alert_key) DO UPDATE SET opened_at = excluded.opened_at, opened_with = excluded.opened_with, resolved_at = NULL
+    WHERE resolved_at IS NOT NULL`);
+  const resolve = db.prepare<null, [number, string]>(
+    "UPDATE alert SET resolved_at = ? WHERE alert_key = ? AND resolved_at IS NULL",
+  );
+
+  return {
+    nodes(): NodeRow[] {
+      const held = running.all();
+      return allNodes.all().map(({ facts, ...row }) => ({
+        ...row,
+        facts: JSON.parse(facts),
+        running: held.filter(({ node }) => node === row.node).map(({ run_id, attempt }) => ({ run_id, attempt })),
+      }));
+    },
+
+    deliveries: (limit: number, outcome?: DeliveryNote["outcome"]): DeliveryNote[] =>
+      outcome === undefined ? allDeliveries.all(limit) : someDeliveries.all(outcome, limit),
+
+    note(deliveries: DeliveryNote[]): void {
+      for (const { at, source, correlation_id, outcome, reason, run_id, issue_key } of deliveries) {
+        addDelivery.run(at, source, correlation_id, outcome, reason, run_id, issue_key);
+      }
+      trimDeliveries.run(inside.rules.keep.deliveries);
+    },
+
+    beat: (gateway: string, facts: Record<string, Json>): void => void beat.run(gateway, JSON.stringify(facts), now()),
+
+    alert: (key: string, what: "open" | "resolve", opened_with?: string): boolean =>
+      (what === "open" ? open.run(key, now(), opened_with ?? null) : resolve.run(now(), key)).changes > 0,
+  };
+}

@@ -1,0 +1,68 @@
+import type { Database } from "bun:sqlite";
+import { MeshError } from "../../core/error.ts";
+
+const version = 1;
+
+// `line` is lane and script in one, so that the head of what a node may take is one step into one index.
+// `told` is the seq of the last event of the run. Locks and limits have no table: they are counted from the running
+// rows, so they cannot outlive a lease.
+const tables = `
+CREATE TABLE run (
+  seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, reason TEXT,
+  lane TEXT NOT NULL, line TEXT NOT NULL, source TEXT NOT NULL, issue_key TEXT NOT NULL, task TEXT NOT NULL, retry_of TEXT,
+  attempt INT NOT NULL DEFAULT 0, lost INT NOT NULL DEFAULT 0, told INT NOT NULL DEFAULT 0, again INT NOT NULL DEFAULT 0,
+  node TEXT, token TEXT, lease_until INT, cancel TEXT, result TEXT, ended_by INT,
+  queued_at INT NOT NULL, started_at INT, ended_at INT) STRICT;
+CREATE INDEX run_waiting ON run(line, again DESC, seq) WHERE state = 'queued';
+CREATE INDEX run_leased ON run(lease_until) WHERE state = 'running';
+CREATE INDEX run_state ON run(state, seq);
+CREATE INDEX run_issue ON run(source, issue_key, seq);
+
+CREATE TABLE mark (mark BLOB PRIMARY KEY, run_id TEXT NOT NULL, first_seen INT NOT NULL, keep_until INT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX mark_old ON mark(keep_until);
+
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, seq INT NOT NULL, state TEXT NOT NULL, at INT NOT NULL,
+  node TEXT, attempt INT NOT NULL, lost INT NOT NULL, reason TEXT, started_at INT, result TEXT, report TEXT) STRICT;
+CREATE TABLE report (subject TEXT NOT NULL, state TEXT NOT NULL, seq INT NOT NULL, at INT NOT NULL, PRIMARY KEY (subject, state)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE post (
+  post_key TEXT PRIMARY KEY, subject TEXT NOT NULL, destination TEXT NOT NULL, seq INT NOT NULL, state TEXT NOT NULL,
+  announcement TEXT NOT NULL, status TEXT NOT NULL, due_at INT NOT NULL, tries INT NOT NULL DEFAULT 0,
+  claim TEXT, claim_until INT, settled_by TEXT, unsure INT NOT NULL DEFAULT 0, why TEXT, created_at INT NOT NULL, at INT NOT NULL) STRICT;
+CREATE INDEX post_due ON post(destination, due_at) WHERE status = 'waiting';
+CREATE INDEX post_line ON post(subject, destination, seq);
+CREATE INDEX post_sending ON post(claim_until) WHERE status = 'sending';
+CREATE TABLE thread (subject TEXT NOT NULL, destination TEXT NOT NULL, handle TEXT NOT NULL, PRIMARY KEY (subject, destination)) STRICT, WITHOUT ROWID;
+CREATE TABLE destination (name TEXT PRIMARY KEY, paused_until INT NOT NULL, why TEXT) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alert (alert_key TEXT PRIMARY KEY, opened_at INT NOT NULL, opened_with TEXT, resolved_at INT) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INT NOT NULL, source TEXT NOT NULL, correlation_id TEXT NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT, run_id TEXT, issue_key TEXT) STRICT;
+CREATE TABLE node (node TEXT PRIMARY KEY, facts TEXT NOT NULL, last_seen INT NOT NULL, mode TEXT NOT NULL DEFAULT 'active', why TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE gateway (gateway TEXT PRIMARY KEY, facts TEXT NOT NULL, last_seen INT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+/** Creates the tables in an empty file; throws `config` where a newer meshmac has written the file. */
+export function settleSchema(db: Database): void {
+  db.transaction(() => {
+    const found = versionOf(db);
+    if (found > version) {
+      throw new MeshError("config", `the store has schema ${found}, this meshmac knows ${version}`, {
+        hint: "install the meshmac that wrote it, or a newer one",
+      });
+    }
+    if (found === version) return;
+    db.run(tables);
+    db.run("INSERT INTO setting (name, value) VALUES ('schema', ?)", [String(version)]);
+  }).immediate();
+}
+
+function versionOf(db: Database): number {
+  const settled = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'setting'").get() !== null;
+  if (!settled) return 0;
+  const row = db.query<{ value: string }, []>("SELECT value FROM setting WHERE name = 'schema'").get();
+  return Number(row?.value ?? 0);
+}

@@ -1,0 +1,43 @@
+import type { Database } from "bun:sqlite";
+import type { Rules } from "../store.ts";
+import type { Inside } from "./inside.ts";
+
+/** Makes the verbs whose word is kept in a setting: `publish`, `pause` and `check`. */
+export function settings(inside: Inside) {
+  const { db, commit, work, now } = inside;
+  const set = db.prepare<null, [string, string]>(
+    "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+  );
+  let paused: Record<string, string> = read(db, "paused") ?? {};
+
+  return {
+    paused: (lane: string): boolean => Object.hasOwn(paused, lane),
+
+    async publish(rules: Rules): Promise<void> {
+      await commit(() => set.run("rules", JSON.stringify(rules)));
+      inside.rules = rules;
+      work.ring();
+    },
+
+    async pause(lane: string, why: string | null): Promise<void> {
+      // Made inside the step: two pauses of one turn must not forget each other.
+      await commit(() => {
+        const { [lane]: _before, ...others } = paused;
+        const next = why === null ? others : { ...others, [lane]: why };
+        set.run("paused", JSON.stringify(next));
+        paused = next;
+      });
+      work.ring();
+    },
+
+    check: async (): Promise<void> => void (await commit(() => set.run("checked", String(now())))),
+  };
+}
+
+/** Reads the rules that were published last, by whatever process. */
+export const publishedRules = (db: Database): Rules | null => read(db, "rules");
+
+function read<T>(db: Database, name: string): T | null {
+  const row = db.query<{ value: string }, [string]>("SELECT value FROM setting WHERE name = ?").get(name);
+  return row && JSON.parse(row.value);
+}

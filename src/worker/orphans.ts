@@ -1,0 +1,105 @@
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { log } from "../log.ts";
+import type { Held } from "../stores/store.ts";
+import { birthOf, membersOf, wasToldOf } from "./birth.ts";
+import { signalGroup } from "./script.ts";
+
+const record = z.object({ pid: z.int().min(2), started: z.string().nullable(), run: z.string(), attempt: z.int() });
+type Orphan = z.output<typeof record>;
+
+/** The folder's name of an attempt; whatever a run_id holds, it stays one segment below the work folder. */
+export const nameOf = ({ run_id, attempt }: Held): string =>
+  `${run_id.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 100)}-${attempt}`;
+
+const fileOf = (workDir: string, held: Held): string => join(workDir, "orphans", `${nameOf(held)}.json`);
+
+/** Notes the process group of an attempt, so that a worker that starts after this one was killed can end it. */
+export async function noteOrphan(workDir: string, held: Held, pid: number): Promise<void> {
+  const file = fileOf(workDir, held);
+  const write = async (started: string | null) => {
+    const orphan: Orphan = { pid, started, run: held.run_id, attempt: held.attempt };
+    await writeFile(`${file}.new`, JSON.stringify(orphan), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  };
+  // Where asking for the birth takes a while (macOS), the note stands before the answer; its environment proves it till then.
+  if (process.platform !== "linux") await write(null);
+  await write(await birthOf(pid));
+}
+
+/** Forgets an attempt whose process group is gone. */
+export async function forgetOrphan(workDir: string, held: Held): Promise<void> {
+  await rm(fileOf(workDir, held), { force: true });
+}
+
+/** Ends the process groups that an earlier worker left behind, and removes their folders. Resolves when they are gone; answers how many were ended. */
+export async function endOrphans(workDir: string): Promise<number> {
+  const dir = join(workDir, "orphans");
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  let ended = 0;
+  for (const file of await readdir(dir)) {
+    const orphan = await readOrphan(join(dir, file));
+    if (orphan && (await isOurs(orphan)) && (await end(orphan))) {
+      ended++;
+      log.warn("orphaned script stopped", { run_id: orphan.run, attempt: orphan.attempt, pid: orphan.pid });
+    }
+    await rm(join(dir, file), { force: true });
+  }
+  await removeLeftovers(workDir);
+  return ended;
+}
+
+async function readOrphan(path: string): Promise<Orphan | null> {
+  if (!path.endsWith(".json")) return null;
+  const parsed = await readFile(path, "utf8")
+    .then(JSON.parse)
+    .catch(() => null);
+  return record.safeParse(parsed).data ?? null;
+}
+
+/** The pid alone proves nothing: it may be another process's by now. Its birth does, or a member's environment. */
+async function isOurs({ pid, started, run, attempt }: Orphan): Promise<boolean> {
+  const birth = await birthOf(pid);
+  if (birth !== null && started !== null) return birth === started;
+  for (const member of await membersOf(pid)) {
+    if ((await wasToldOf(member, `MESHMAC_RUN_ID=${run}`)) && (await wasToldOf(member, `MESHMAC_ATTEMPT=${attempt}`)))
+      return true;
+  }
+  return false;
+}
+
+async function end({ pid }: Orphan): Promise<boolean> {
+  if (!signalGroup(pid, "SIGKILL")) return false;
+  for (let tries = 0; tries < 200 && (await membersOf(pid)).length > 0; tries++) await Bun.sleep(25);
+  return true;
+}
+
+/** Removes the folders of attempts that nobody runs; only folders that this worker's kind made. */
+async function removeLeftovers(workDir: string): Promise<void> {
+  for (const name of await readdir(workDir)) {
+    if (!/^[\w-]+-\d+$/.test(name)) continue;
+    const dir = join(workDir, name);
+    if (await stat(join(dir, "task.json")).catch(() => null)) await removeDir(dir);
+  }
+}
+
+/** Removes a folder with all that a script left in it; what cannot be removed is only logged. */
+export async function removeDir(dir: string): Promise<void> {
+  try {
+    await rm(dir, { recursive: true, force: true });
+  } catch {
+    // A script may leave folders without write permission (Go's module cache does).
+    await openUp(dir).catch(() => undefined);
+    await rm(dir, { recursive: true, force: true }).catch((cause: unknown) =>
+      log.warn("work folder not removed", { dir, cause }),
+    );
+  }
+}
+
+async function openUp(dir: string): Promise<void> {
+  await chmod(dir, 0o700);
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openUp(join(dir, entry.name));
+  }
+}

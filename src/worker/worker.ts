@@ -1,0 +1,97 @@
+import { exactMask, secretMask, secretSpans } from "../core/redact.ts";
+import { log } from "../log.ts";
+import type { NodeStore } from "../stores/store.ts";
+import { version as ownVersion } from "../version.ts";
+import type { Asks } from "./attempt.ts";
+import { type Clock, realClock } from "./clock.ts";
+import type { House, NodeOptions, WorkerEvent } from "./house.ts";
+import { lockWorkDir } from "./lock.ts";
+import { Loop } from "./loop.ts";
+import { endOrphans } from "./orphans.ts";
+
+export type { Clock } from "./clock.ts";
+export type { NodeOptions, WorkerEvent } from "./house.ts";
+
+export interface WorkerOptions {
+  /** The caller opens and closes it. */
+  store: NodeStore;
+  node: NodeOptions;
+  version?: string;
+  /** The values that the worker itself holds: hidden in every log and result, kept out of every script's environment. */
+  masked?: string[];
+  /** Run one task or find none, then end. */
+  once?: boolean;
+  clock?: Clock;
+  chance?: () => number;
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  grace?: number;
+  on?: (event: WorkerEvent) => void;
+}
+
+export interface Worker {
+  /** Resolves when no script is left and nothing is leased; "nothing" when `once` found no task. Rejects when the worker could not start (75: the work folder is another's), or `once` did not reach the store. */
+  done: Promise<"ran" | "nothing">;
+  /** Takes no new work and lets the running scripts finish. */
+  drain(): void;
+  /** Ends the running scripts and hands their runs back. */
+  stop(): void;
+}
+
+const defaultGrace = 10_000;
+const defaultStopGrace = 2000;
+
+/** Starts the worker of one node: it leases runs, runs their scripts, ships their logs and says how they ended. */
+export function startWorker(options: WorkerOptions): Worker {
+  const drain = new AbortController();
+  const stop = new AbortController();
+  const asks = { drain: drain.signal, stop: stop.signal };
+  return {
+    done: work(houseOf(options), asks, options.once ?? false),
+    drain: () => drain.abort(),
+    stop: () => {
+      drain.abort();
+      stop.abort();
+    },
+  };
+}
+
+function houseOf({ store, node, version = ownVersion, masked = [], clock = realClock, ...rest }: WorkerOptions): House {
+  const grace = rest.grace ?? defaultGrace;
+  const own = exactMask(masked);
+  const hidden = [...masked, ...passedSecrets(node)];
+  return {
+    store,
+    node,
+    version,
+    clock,
+    chance: rest.chance ?? Math.random,
+    find: secretSpans(hidden),
+    mask: secretMask(hidden),
+    isOwn: (text) => own(text) !== text,
+    on: rest.on ?? (() => undefined),
+    grace,
+    stopGrace: Math.min(grace, defaultStopGrace),
+  };
+}
+
+/** What `pass_env` hands to scripts under a name that says secret: theirs to use, nobody's to print. */
+function passedSecrets({ pass_env }: NodeOptions): string[] {
+  const names = pass_env.filter((name) => /(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS)$/i.test(name));
+  return names.flatMap((name) => process.env[name] ?? []);
+}
+
+async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "nothing"> {
+  const { node } = house;
+  const lock = await lockWorkDir(node.work_dir);
+  try {
+    await endOrphans(node.work_dir);
+    log.info("worker started", { mesh_node_id: node.id, labels: node.labels, concurrency: node.concurrency });
+    const loop = new Loop(house, asks);
+    if (once) return await loop.once();
+    await loop.work();
+    log.info("worker stopped", { mesh_node_id: node.id });
+    return "ran";
+  } finally {
+    await lock.release();
+  }
+}

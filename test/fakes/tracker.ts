@@ -1,0 +1,183 @@
+import { at, isObject, type Json, type JsonObject, text as scalar } from "../../src/core/json.ts";
+import { type Answered, type Injection, openRemote, type Received, type Remote } from "./remote.ts";
+import { carelessness, isWebLink, json, onlyKeys, strictObject } from "./strict.ts";
+
+export interface Comment {
+  id: string;
+  /** The issue as the path named it. */
+  issue: string;
+  /** What a reader sees, one line per block. */
+  text: string;
+  body: Json;
+}
+
+export interface Tracker extends Disposable {
+  /** The site, as `comment.site` names it. */
+  url: string;
+  /** Oldest first. */
+  comments: Comment[];
+  requests: Received[];
+  /** What a strict server held against us; a good client leaves it empty. */
+  faults: string[];
+  arrived: Remote["arrived"];
+  close(): void;
+}
+
+export interface TrackerOptions {
+  /** What happens to the first requests, one each; then the server is itself. */
+  script?: Injection[];
+  /** The one Authorization header that it takes; any of the right shape without it. */
+  authorization?: string;
+  /** The only issues there are; any without it. */
+  issues?: string[];
+}
+
+/** Jira Cloud's REST v3, or Data Center's v2: Basic and Atlassian Document Format, or Bearer and a string of wiki markup. */
+export function openJira({
+  api = "cloud",
+  ...options
+}: TrackerOptions & { api?: "cloud" | "datacenter" } = {}): Tracker {
+  const route = new RegExp(`^/rest/api/${api === "cloud" ? 3 : 2}/issue/([^/]+)/comment$`);
+  return openTracker(options, {
+    route,
+    scheme: api === "cloud" ? /^Basic [A-Za-z0-9+/]+=*$/ : /^Bearer \S+$/,
+    refuse: (status, why) => json(status, { errorMessages: [why], errors: {} }),
+    make(body) {
+      onlyKeys(body, ["body", "properties", "visibility", "jsdPublic"], "the comment");
+      checkProperties(body.properties);
+      const text = api === "cloud" ? adfText(body.body) : scalar(body.body);
+      if (text === "") throw new Error("Comment body can not be empty!");
+      if (text.length > 32_767) throw new Error("The entered text is too long.");
+      return text;
+    },
+    made: ({ id, body }) => json(201, { id, body: at(body, "body") ?? null, created: "2026-11-20T12:00:00.000+0000" }),
+    list(comments, query) {
+      if (query.get("orderBy") === "-created") comments.reverse();
+      const some = comments.slice(0, Number(query.get("maxResults") ?? 50));
+      const shown = some.map(({ id, body }) => ({ id, body: at(body, "body") ?? null }));
+      return json(200, { startAt: 0, maxResults: 50, total: comments.length, comments: shown });
+    },
+  });
+}
+
+/** YouTrack's REST: Bearer, Markdown, no more than four lines (our own promise). */
+export function openYouTrack(options: TrackerOptions = {}): Tracker {
+  return openTracker(options, {
+    route: /^(?:\/youtrack)?\/api\/issues\/([^/]+)\/comments$/,
+    scheme: /^Bearer \S+$/,
+    refuse: (status, why) => json(status, { error: "Bad Request", error_description: why }),
+    make(body) {
+      onlyKeys(body, ["text", "usesMarkdown", "visibility"], "the comment");
+      if (typeof body.text !== "string" || body.text.trim() === "") throw new Error("text is required");
+      if (body.text.split("\n").length >= 5) throw new Error("five lines or more");
+      return body.text;
+    },
+    made: ({ id, text }) => json(200, { id, text, $type: "IssueComment" }),
+    list(comments, query) {
+      const some = comments.slice(Number(query.get("$skip") ?? 0), Number(query.get("$top") ?? 42));
+      return json(
+        200,
+        some.map(({ id, text }) => ({ id, text, author: { login: "builder" }, $type: "IssueComment" })),
+      );
+    },
+  });
+}
+
+interface Dialect {
+  route: RegExp;
+  scheme: RegExp;
+  refuse(status: number, why: string): Answered;
+  /** Checks a body and answers its text; throws what is wrong with it. */
+  make(body: JsonObject): string;
+  made(comment: Comment): Answered;
+  list(comments: Comment[], query: URLSearchParams): Answered;
+}
+
+function openTracker({ script = [], authorization, issues }: TrackerOptions, dialect: Dialect): Tracker {
+  const comments: Comment[] = [];
+  const faults: string[] = [];
+  const fault = (why: string): Answered => {
+    faults.push(why);
+    return dialect.refuse(400, why);
+  };
+  const service = (request: Received): Answered => {
+    const issue = decodeURIComponent(dialect.route.exec(request.path)?.[1] ?? "");
+    const as = request.headers.get("authorization") ?? "";
+    if (issue === "") return dialect.refuse(404, "no such resource");
+    if (authorization === undefined ? !dialect.scheme.test(as) : as !== authorization)
+      return dialect.refuse(401, "Unauthorized");
+    const careless = carelessness(request, "tracker");
+    if (careless) return fault(careless);
+    if (issues && !issues.includes(issue))
+      return dialect.refuse(404, "Issue does not exist or you do not have permission to see it.");
+    const here = comments.filter((comment) => comment.issue === issue);
+    if (request.method === "GET") return dialect.list(here, request.query);
+    if (request.method !== "POST") return dialect.refuse(405, "Method Not Allowed");
+    try {
+      const body = strictObject(request.text);
+      const comment = { id: String(10_000 + comments.length), issue, text: dialect.make(body), body };
+      comments.push(comment);
+      return dialect.made(comment);
+    } catch (error) {
+      return fault(error instanceof Error ? error.message : "bad body");
+    }
+  };
+  const { url, requests, arrived, close } = openRemote({ service, script });
+  return { url, comments, requests, faults, arrived, close, [Symbol.dispose]: close };
+}
+
+function checkProperties(properties: Json | undefined): void {
+  if (properties === undefined) return;
+  if (!Array.isArray(properties)) throw new Error("properties is not a list");
+  for (const property of properties) {
+    if (!isObject(property)) throw new Error("a property is not an object");
+    onlyKeys(property, ["key", "value"], "a property");
+    if (typeof property.key !== "string" || property.key.length > 255) throw new Error("a property's key");
+    if (property.value === undefined || JSON.stringify(property.value).length > 32_768) throw new Error("its value");
+  }
+}
+
+/** Reads an Atlassian Document; throws where Jira would refuse it. */
+function adfText(document: Json | undefined): string {
+  if (!isObject(document) || document.type !== "doc" || document.version !== 1)
+    throw new Error("not a doc of version 1");
+  onlyKeys(document, ["type", "version", "content"], "the document");
+  return nodesOf(document, "the document").map(block).join("\n");
+}
+
+function block(node: JsonObject): string {
+  if (node.type === "paragraph") {
+    onlyKeys(node, ["type", "content"], "a paragraph");
+    return nodesOf(node, "a paragraph").map(inline).join("");
+  }
+  if (node.type !== "codeBlock") throw new Error(`a block of type ${scalar(node.type)}`);
+  onlyKeys(node, ["type", "attrs", "content"], "a codeBlock");
+  if (node.attrs !== undefined) {
+    if (!isObject(node.attrs)) throw new Error("attrs is not an object");
+    onlyKeys(node.attrs, ["language"], "attrs of a codeBlock");
+  }
+  return nodesOf(node, "a codeBlock")
+    .map((inner) => {
+      if (inner.type !== "text" || inner.marks !== undefined) throw new Error("a codeBlock holds plain text only");
+      return inline(inner);
+    })
+    .join("");
+}
+
+function inline(node: JsonObject): string {
+  if (node.type === "hardBreak") return "\n";
+  if (node.type !== "text") throw new Error(`an inline of type ${scalar(node.type)}`);
+  onlyKeys(node, ["type", "text", "marks"], "a text");
+  if (typeof node.text !== "string" || node.text === "") throw new Error("an empty text node");
+  if (node.marks !== undefined && !Array.isArray(node.marks)) throw new Error("marks is not a list");
+  for (const mark of node.marks ?? []) {
+    if (!isObject(mark) || !["link", "strong", "em", "code"].includes(scalar(mark.type))) throw new Error("a mark");
+    if (mark.type === "link" && !isWebLink(at(mark, "attrs.href"))) throw new Error("a link that is not http(s)");
+  }
+  return node.text;
+}
+
+function nodesOf(node: JsonObject, what: string): JsonObject[] {
+  if (!Array.isArray(node.content) || !node.content.every(isObject)) throw new Error(`content of ${what}`);
+  return node.content;
+}

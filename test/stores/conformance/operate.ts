@@ -1,0 +1,195 @@
+import { describe, expect, test } from "bun:test";
+import type { DeliveryNote } from "../../../src/core/records.ts";
+import type { Filter } from "../../../src/stores/store.ts";
+import {
+  askOf,
+  expandAll,
+  heldOf,
+  intent,
+  leased,
+  queue,
+  resultOf,
+  rulesOf,
+  seen,
+  seenAt,
+  stateOf,
+  taskOf,
+  told,
+  until,
+  withStore,
+} from "./given.ts";
+import type { NodeSide, Open } from "./given.ts";
+
+const ids = async (node: NodeSide, filter: Partial<Filter> = {}): Promise<string[]> =>
+  (await node.list({ limit: 50, ...filter })).runs.map(({ run_id }) => run_id);
+
+const noteOf = (n: number, over: Partial<DeliveryNote> = {}): DeliveryNote => ({
+  at: seenAt + n,
+  source: "jira",
+  correlation_id: `c-${n}`,
+  outcome: "ignored",
+  reason: "status is Done",
+  run_id: null,
+  issue_key: "MOB-12",
+  ...over,
+});
+
+export function operating(open: Open): void {
+  describe("list and show", () => {
+    test(
+      "lists newest first, page by page",
+      withStore(open, async ({ node }) => {
+        const made: string[] = [];
+        for (let i = 0; i < 7; i++) made.unshift((await queue(node)).run_id);
+        const paged: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const page = await node.list({ limit: 3, ...(cursor !== undefined && { cursor }) });
+          expect(page.runs.length).toBeLessThanOrEqual(3);
+          paged.push(...page.runs.map(({ run_id }) => run_id));
+          cursor = page.next ?? undefined;
+        } while (cursor !== undefined);
+        expect(paged).toEqual(made);
+      }),
+    );
+
+    test(
+      "filters by state, lane, source and issue",
+      withStore(open, async ({ node }) => {
+        const running = await queue(node, { script: "other" });
+        await leased(node, askOf({ scripts: ["other"] }));
+        const cancelled = await queue(node);
+        await node.cancel(cancelled.run_id, "not needed");
+        const linux = await queue(node, { lane: "linux", source: "youtrack", issue_key: "WEB-3" });
+        expect(await ids(node)).toEqual([linux.run_id, cancelled.run_id, running.run_id]);
+        expect(await ids(node, { states: ["running"] })).toEqual([running.run_id]);
+        expect(await ids(node, { states: ["running", "cancelled"] })).toEqual([cancelled.run_id, running.run_id]);
+        expect(await ids(node, { states: ["dead"] })).toEqual([]);
+        expect(await ids(node, { lane: "linux" })).toEqual([linux.run_id]);
+        expect(await ids(node, { source: "jira" })).toEqual([cancelled.run_id, running.run_id]);
+        expect(await ids(node, { issue_key: "WEB-3", source: "youtrack" })).toEqual([linux.run_id]);
+        expect(await ids(node, { issue_key: "WEB-3" })).toEqual([linux.run_id]);
+      }),
+    );
+
+    test(
+      "shows a run as the API does",
+      withStore(open, async ({ node }) => {
+        const task = await queue(node);
+        const shown = await seen(node, task.run_id);
+        expect(shown.run).toEqual({
+          run_id: task.run_id,
+          state: "queued",
+          reason: null,
+          source: "jira",
+          issue_key: "MOB-12",
+          project: "MOB",
+          summary: task.summary,
+          requested_by: "Ada",
+          lane: "ios",
+          script: "build-ios",
+          repo_url: task.repo_url,
+          ref: "main",
+          node: null,
+          attempt: 0,
+          lost: 0,
+          queued_at: shown.run.queued_at,
+          started_at: null,
+          ended_at: null,
+          exit_code: null,
+          commit: null,
+          failing_target: null,
+          run_url: null,
+          retry_of: null,
+        });
+        expect(Math.abs(shown.run.queued_at - Date.now())).toBeLessThan(60_000);
+        expect(shown).toMatchObject({ task, result: null, posts: [], cancel: null });
+        expect((await node.list({ limit: 1 })).runs[0]).toEqual(shown.run);
+      }),
+    );
+
+    test(
+      "finds a run by any unique ending of four characters or more",
+      withStore(open, async ({ node }) => {
+        const ending = (tail: string) => Bun.randomUUIDv7().slice(0, -tail.length) + tail;
+        const [one, two, three] = [ending("aaa111"), ending("bbb111"), ending("ccc222")];
+        for (const run_id of [one, two, three]) await queue(node, { run_id });
+        expect((await seen(node, "a111")).run.run_id).toBe(one);
+        expect((await seen(node, "bbb111")).run.run_id).toBe(two);
+        expect((await seen(node, "c222")).run.run_id).toBe(three);
+        expect(await node.show("222")).toBeNull();
+        expect(await node.show("dddd")).toBeNull();
+        expect(await node.show("%222")).toBeNull();
+        await queue(node, { run_id: ending("aa111") });
+        expect(node.show("a111")).rejects.toMatchObject({ kind: "data" });
+      }),
+    );
+  });
+
+  describe("cancel", () => {
+    test(
+      "ends a queued run, asks a running one, and says what it cannot",
+      withStore(open, async ({ store, node }) => {
+        const [running, queued] = [await queue(node), await queue(node)];
+        const held = heldOf(await leased(node));
+        expect(held.run_id).toBe(running.run_id);
+        expect(await node.cancel(queued.run_id, "not needed")).toBe("cancelled");
+        expect(await node.cancel(queued.run_id, "not needed")).toBe("over");
+        expect(await node.cancel(running.run_id, "not needed")).toBe("asked");
+        expect(await node.cancel(running.run_id, "another reason")).toBe("asked");
+        expect(await node.cancel(Bun.randomUUIDv7(), "not needed")).toBe("unknown");
+        expect((await seen(node, queued.run_id)).run).toMatchObject({ state: "cancelled", reason: "not needed" });
+        expect((await seen(node, running.run_id)).cancel).toBe("not needed");
+        expect(await told(store, queued.run_id)).toEqual(["queued", "cancelled"]);
+        await node.finish(resultOf(held, "succeeded"));
+        expect(await node.cancel(running.run_id, "too late")).toBe("over");
+        expect(await stateOf(node, running.run_id)).toBe("succeeded");
+      }),
+    );
+  });
+
+  describe("deliveries", () => {
+    test(
+      "are read newest first, by outcome, and kept to the number that was published",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ keep: { ...rulesOf().keep, deliveries: 20 } }));
+        await store.note([]);
+        await store.note([noteOf(1), noteOf(2, { outcome: "refused", reason: "bad ref" })]);
+        expect(await node.deliveries(10)).toEqual([noteOf(2, { outcome: "refused", reason: "bad ref" }), noteOf(1)]);
+        expect(await node.deliveries(10, "ignored")).toEqual([noteOf(1)]);
+        expect(await node.deliveries(1)).toHaveLength(1);
+        for (let n = 10; n < 60; n += 10) await store.note(Array.from({ length: 10 }, (_, i) => noteOf(n + i)));
+        const kept = await node.deliveries(100);
+        expect(kept.map(({ at }) => at - seenAt)).toEqual(Array.from({ length: 20 }, (_, i) => 59 - i));
+      }),
+    );
+  });
+
+  describe("sweep", () => {
+    test(
+      "deletes what is over and told, keeps what is not, and forgets no mark",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ keep: { runs_ms: 0, logs_ms: 0, deliveries: 100 } }));
+        const task = taskOf();
+        await node.accept({ task, marks: [intent()], seen_at: seenAt });
+        const held = heldOf(await leased(node));
+        await node.log({ ...held, node: "mac-07", offset: 0, bytes: new TextEncoder().encode("kept while it runs") });
+        const waiting = await queue(node);
+        await store.sweep();
+        expect((await node.readLog(held.run_id, 1, 0, 100)).size).toBe(18);
+        await node.finish(resultOf(held));
+        await expandAll(store);
+        await until(async () => {
+          await store.sweep();
+          return (await node.show(task.run_id)) === null;
+        });
+        expect((await node.readLog(held.run_id, 1, 0, 100)).size).toBe(0);
+        expect(await stateOf(node, waiting.run_id)).toBe("queued");
+        expect(await node.accept({ task: taskOf(), marks: [intent()], seen_at: seenAt + 1000 })).toEqual({
+          status: "duplicate",
+          run_id: task.run_id,
+        });
+      }),
+    );
+  });
+}

@@ -1,0 +1,410 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { Redis } from "ioredis";
+import { Secret } from "../../src/core/secret.ts";
+import { openRedis, type RedisStore } from "../../src/stores/redis.ts";
+import { startProxy } from "../fakes/redis-proxy.ts";
+import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
+import { conformance } from "./conformance.ts";
+import {
+  askOf,
+  bytesOf,
+  claimed,
+  delivery,
+  expandAll,
+  heldOf,
+  intent,
+  leased,
+  longWait,
+  queue,
+  resultOf,
+  seenAt,
+  taskOf,
+  told,
+  until,
+} from "./conformance/given.ts";
+
+let pools = 0;
+const newPool = (): string => `pool-${++pools}`;
+
+describe.each([
+  ["redis", {}],
+  ["redis cluster of one node", { cluster: true }],
+  ["redis cluster of one node that does not know its address", { cluster: "nameless" }],
+] as const)("%s", (name, options) => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis(options);
+  });
+  afterAll(async () => await server.stop());
+
+  conformance(name, async () => {
+    const store = await openRedis({ url: server.url, pool: newPool() });
+    return { store, close: () => store.close() };
+  });
+});
+
+/** Whatever a test opened is closed after it, the last first. */
+const opened: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+async function server(options?: Parameters<typeof startRedis>[0]): Promise<RedisServer> {
+  const started = await startRedis(options);
+  opened.push(() => started.stop());
+  return started;
+}
+
+async function open(url: RedisServer["url"], more: Partial<Parameters<typeof openRedis>[0]> = {}): Promise<RedisStore> {
+  const store = await openRedis({ url, pool: "acme", ...more });
+  opened.push(() => store.close());
+  return store;
+}
+
+/** Talks to the server without the store. */
+function plain({ port }: RedisServer, more: { password?: string } = {}): Redis {
+  const client = new Redis({ port, host: "127.0.0.1", disableClientInfo: true, ...more });
+  opened.push(async () => client.disconnect());
+  return client;
+}
+
+const works = (store: RedisStore) =>
+  until(() =>
+    store.check().then(
+      () => true,
+      () => false,
+    ),
+  );
+
+describe("what a Redis must be", () => {
+  test.each([
+    ["keeps nothing", { appendonly: "no" }, { kind: "config", message: /keeps nothing: appendonly is off/ }],
+    [
+      "evicts keys",
+      { more: { maxmemory: "64mb", "maxmemory-policy": "allkeys-lru" } },
+      { kind: "config", message: /evicts keys/ },
+    ],
+    ["is a replica", { more: { replicaof: "127.0.0.1 1" } }, { kind: "unavailable", message: /replica/ }],
+  ] as const)("refuses one that %s, before it is given anything", async (_what, options, { kind, message }) => {
+    const redis = await server(options);
+    const store = await open(redis.url);
+    expect(store.accept({ task: taskOf(), marks: [], seen_at: seenAt })).rejects.toMatchObject({
+      kind,
+      message: expect.stringMatching(message),
+      hint: expect.any(String),
+    });
+    if (kind === "config") expect(store.ready()).rejects.toMatchObject({ kind, status: 78 });
+    expect(await plain(redis).dbsize()).toBe(0);
+  });
+
+  test("takes one that keeps nothing when that was asked for, and says so", async () => {
+    const store = await open((await server({ appendonly: "no" })).url, { allowVolatile: true });
+    await store.ready();
+    await store.check();
+    expect(store.about.durability).toStartWith("volatile");
+  });
+
+  test("is looked at again: one that was mended is taken", async () => {
+    const redis = await server({ appendonly: "no" });
+    const store = await open(redis.url);
+    expect(store.check()).rejects.toMatchObject({ kind: "config" });
+    await plain(redis).config("SET", "appendonly", "yes");
+    await works(store);
+  });
+
+  test.each([
+    ["always", "power-safe"],
+    ["everysec", "crash-safe, up to 2 s on power loss"],
+  ] as const)("says in words what appendfsync %s means", async (appendfsync, words) => {
+    const store = await open((await server({ appendfsync })).url);
+    expect(store.about).toEqual({ kind: "redis", durability: words });
+  });
+
+  test("works for a user who may do no more than it needs, and says what it cannot know", async () => {
+    const redis = await server();
+    await plain(redis).call(
+      "ACL",
+      ...[
+        "SETUSER",
+        "gateway",
+        "on",
+        ">hunter2hunter2",
+        "~{acme}:*",
+        "-@all",
+        "+@stream",
+        "+@hash",
+        "+@string",
+        "+@set",
+      ],
+      ...[
+        "+@sortedset",
+        "+eval",
+        "+evalsha",
+        "+del",
+        "+exists",
+        "+pexpire",
+        "+persist",
+        "+time",
+        "+info",
+        "+hello",
+        "+auth",
+      ],
+    );
+    const password = new Secret("redis/gateway.password", () => "hunter2hunter2");
+    const store = await open({ ...redis.url, user: "gateway" }, { password });
+    await queue(store);
+    const held = heldOf(await leased(store));
+    expect(await store.finish(resultOf(held))).toBe("ok");
+    expect(store.about.durability).toContain("unknown");
+  });
+});
+
+describe("errors", () => {
+  test("say who refused the password, never the password or the task", async () => {
+    const redis = await server({ requirepass: "correct-horse" });
+    const password = new Secret("redis/gateway.password", () => "battery-staple");
+    const store = await open(redis.url, { password });
+    const error = await store.accept({ task: taskOf({ summary: "hush" }), marks: [], seen_at: seenAt }).catch(String);
+    expect(error).toContain(`redis at 127.0.0.1:${redis.port} refused the user or the password`);
+    expect(error).not.toMatch(/battery|correct|hush/);
+  });
+
+  test("carry nothing of the command when Redis refuses a write", async () => {
+    const redis = await server();
+    const store = await open(redis.url);
+    await plain(redis).config("SET", "maxmemory", "1");
+    const error: unknown = await store
+      .accept({ task: taskOf({ summary: "hush" }), marks: [], seen_at: seenAt })
+      .catch((why) => why);
+    expect(error).toMatchObject({ kind: "unavailable", message: expect.stringContaining("OOM") });
+    expect(Bun.inspect(error)).not.toContain("hush");
+    expect(await store.list({ limit: 1 })).toEqual({ runs: [], next: null }); // reading goes on
+  });
+
+  test("reads a new password when it connects anew", async () => {
+    const redis = await server({ requirepass: "first-password" });
+    let current = "first-password";
+    const store = await open(redis.url, { password: new Secret("redis/gateway.password", () => current) });
+    await store.check();
+    await redis.kill9();
+    current = "second-password";
+    await redis.restart({ requirepass: "second-password" });
+    await works(store);
+  });
+});
+
+describe("a Redis that goes and comes", () => {
+  test("opens while Redis is down, says so at once, and works when Redis is there", async () => {
+    const redis = await server();
+    await redis.kill9();
+    const store = await open(redis.url);
+    await store.ready();
+    expect(store.check()).rejects.toMatchObject({
+      kind: "unavailable",
+      message: `redis at 127.0.0.1:${redis.port} did not answer`,
+    });
+    await redis.restart();
+    await works(store);
+  });
+
+  test("loses no acknowledged accept to kill -9, and recovers by itself", async () => {
+    const redis = await server({ appendfsync: "always" });
+    const store = await open(redis.url);
+    const acknowledged: string[] = [];
+    let wanted = 300;
+    const senders = Array.from({ length: 16 }, async () => {
+      while (acknowledged.length < wanted) {
+        const task = taskOf();
+        const entry = { task, marks: [delivery(`d/jira/${task.run_id}`)], seen_at: seenAt };
+        // As a tracker does: the same delivery again until it is taken.
+        await until(() => store.accept(entry).catch(() => null));
+        acknowledged.push(task.run_id);
+      }
+    });
+    for (let kill = 1; kill <= 2; kill++) {
+      await until(async () => acknowledged.length >= kill * 100);
+      await redis.kill9();
+      await redis.restart();
+    }
+    wanted = acknowledged.length + 50;
+    await Promise.all(senders);
+
+    const kept: string[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page = await store.list({ limit: 500, ...(cursor && { cursor }) });
+      kept.push(...page.runs.map(({ run_id }) => run_id));
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    expect(acknowledged.filter((run_id) => !kept.includes(run_id))).toEqual([]);
+    expect(kept).toHaveLength(new Set(acknowledged).size);
+  }, 60_000);
+
+  test("wakes a lease that was waiting while Redis went and came", async () => {
+    const redis = await server();
+    const store = await open(redis.url);
+    const waiting = until(() => store.lease(askOf(), { ms: longWait }).catch(() => null));
+    await redis.kill9();
+    await redis.restart();
+    await works(store);
+    const task = await queue(store);
+    expect((await waiting).task.run_id).toBe(task.run_id);
+  }, 30_000);
+
+  test("throws while Redis is frozen, and goes on when it thaws", async () => {
+    const redis = await server();
+    const store = await open(redis.url);
+    await store.check();
+    redis.pause();
+    expect(await store.check().catch((error: unknown) => error)).toMatchObject({ kind: "unavailable" });
+    redis.resume();
+    await works(store);
+  }, 30_000);
+
+  test("survives SCRIPT FLUSH", async () => {
+    const redis = await server();
+    const store = await open(redis.url);
+    await queue(store);
+    await plain(redis).script("FLUSH");
+    expect((await queue(store)).run_id).toBeString();
+    expect((await store.list({ limit: 5 })).runs).toHaveLength(2);
+  });
+
+  test("ends a waiting call at once when it is closed", async () => {
+    const redis = await server();
+    const store = await openRedis({ url: redis.url, pool: "acme" });
+    const waiting = [store.lease(askOf(), { ms: longWait }), store.stirred({ ms: longWait })];
+    await until(async () => (await plain(redis).client("LIST")).toString().includes("cmd=xread"));
+    await store.close();
+    expect(await Promise.all(waiting)).toEqual([null, undefined]);
+  });
+});
+
+describe("a reply that got lost", () => {
+  /** A store whose line breaks before the reply to what `verb` sends arrives; `twin` sees what became of it. */
+  async function losing(): Promise<{ store: RedisStore; twin: RedisStore; lose: () => void; lost: () => number }> {
+    const redis = await server();
+    const proxy = await startProxy(redis.port);
+    opened.push(() => proxy.stop());
+    const store = await open({ ...redis.url, hosts: [{ host: "127.0.0.1", port: proxy.port }] });
+    return { store, twin: await open(redis.url), lose: () => proxy.dropNextReply(), lost: () => proxy.dropped };
+  }
+
+  test("makes no second run, no second end, no second report and no second post", async () => {
+    const { store, twin, lose, lost } = await losing();
+    let losses = 0;
+    // Once over the open line, so that Redis knows the script; then the same verb with its reply dropped.
+    async function twice<T>(verb: (nth: number) => Promise<T>): Promise<T> {
+      await verb(1);
+      lose();
+      const answer = await until(() => verb(2).catch(() => null));
+      expect(lost()).toBe(++losses);
+      await works(store);
+      return answer;
+    }
+
+    const tasks = [taskOf(), taskOf()];
+    const entry = (nth: number) => ({
+      task: tasks[nth - 1] ?? taskOf(),
+      marks: [delivery(`d/jira/${nth}`), intent(`i/${nth}`)],
+      seen_at: seenAt,
+    });
+    expect((await twice((nth) => store.accept(entry(nth)))).status).toBe("queued");
+    expect((await twin.list({ limit: 10 })).runs).toHaveLength(2);
+
+    const asks = [askOf({ node: "mac-01" }), askOf({ node: "mac-02" })];
+    const lease = await twice(
+      async (nth) => (await store.lease(asks[nth - 1] ?? askOf())) ?? Promise.reject("nothing"),
+    );
+    expect(lease.attempt).toBe(1);
+    const held = heldOf(lease);
+
+    await twice((nth) => store.log({ ...held, node: "mac-02", offset: (nth - 1) * 4, bytes: bytesOf(`log${nth}`) }));
+    expect(new TextDecoder().decode((await twin.readLog(held.run_id, 1, 0, 99)).bytes)).toBe("log1log2");
+
+    const first = heldOf((await twin.lease(asks[0] ?? askOf())) ?? lease);
+    const results = [
+      resultOf(first, "succeeded", { mesh_node_id: "mac-01" }),
+      resultOf(held, "failed", { mesh_node_id: "mac-02" }),
+    ];
+    expect(await twice((nth) => store.finish(results[nth - 1] ?? resultOf(held)))).toBe("ok");
+    expect(await told(twin, held.run_id)).toEqual(["queued", "running", "failed"]);
+
+    const report = (nth: number) => ({
+      source: "github",
+      workflow: "release",
+      state: "succeeded" as const,
+      branch: "main",
+      commit: null,
+      run_url: null,
+      mesh_node_id: null,
+      provider_run_id: `r-${nth}`,
+      failing_target: null,
+    });
+    await twice((nth) => store.report(report(nth)));
+    expect(await told(twin, "github/r-2")).toEqual(["succeeded"]);
+
+    await expandAll(twin, "chat:builds");
+    const one = await claimed(twin, ["chat:builds"]);
+    const two = await claimed(twin, ["chat:builds"]);
+    expect(
+      await twice((nth) => {
+        const { key, claim } = nth === 1 ? one : two;
+        return store.settle({ key, claim, verdict: "sent", handle: "post-1" });
+      }),
+    ).toBe("ok");
+    expect(await twice((nth) => store.alert(`chat:${nth}`, "open", "status 403"))).toBe(true);
+  }, 60_000);
+});
+
+describe("a node that waits for work", () => {
+  test("costs one blocked read per five seconds, and hardly anything else", async () => {
+    const redis = await server();
+    const store = await open(redis.url);
+    const client = plain(redis);
+    const calls = async (): Promise<Record<string, number>> => {
+      const lines = (await client.info("commandstats")).matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
+      return Object.fromEntries([...lines].map(([, name = "", count]) => [name, Number(count)]));
+    };
+    const stop = new AbortController();
+    const waiting = store.lease(askOf(), { ms: longWait, signal: stop.signal });
+    // A read is counted when it ends: from the end of one to the end of the next but one is two whole cycles.
+    const readsAfter = (count: number) =>
+      until(async () => {
+        const now = await calls();
+        return (now.xread ?? 0) >= count ? now : null;
+      });
+    const before = await readsAfter(1);
+    const after = await readsAfter((before.xread ?? 0) + 2);
+    const ours = (of: Record<string, number>) =>
+      Object.entries(of).reduce((sum, [name, count]) => (/^(info|client)/.test(name) ? sum : sum + count), 0);
+    // Two cycles are ten seconds.
+    expect(ours(after) - ours(before)).toBeLessThanOrEqual(10);
+    stop.abort();
+    expect(await waiting).toBeNull();
+  }, 60_000);
+});
+
+test("a log is cut where the store keeps no more, and the node need not know", async () => {
+  const store = await open((await server()).url);
+  await queue(store);
+  const held = heldOf(await leased(store));
+  const mebibyte = new Uint8Array(1024 ** 2).fill(97);
+  for (let i = 0; i < 6; i++) {
+    expect(await store.log({ ...held, node: "mac-07", offset: i * mebibyte.length, bytes: mebibyte })).toBe(
+      (i + 1) * mebibyte.length,
+    );
+  }
+  const { size } = await store.readLog(held.run_id, 1, 0, 1);
+  const tail = await store.readLog(held.run_id, 1, 4 * mebibyte.length, 1000);
+  expect(new TextDecoder().decode(tail.bytes)).toBe("\n[log cut here: the store keeps 4194304 bytes]\n");
+  expect(tail.next).toBe(size);
+});
+
+test("pools in one Redis know nothing of each other", async () => {
+  const { url } = await server();
+  const [one, two] = [await open(url, { pool: "one" }), await open(url, { pool: "two" })];
+  await queue(one);
+  expect(await two.lease(askOf())).toBeNull();
+  expect((await two.list({ limit: 5 })).runs).toEqual([]);
+});
