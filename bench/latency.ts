@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { startRedis } from "../test/fakes/redis-server.ts";
 import { deliver, Household, jiraBody } from "../test/house/household.ts";
@@ -11,18 +10,29 @@ const rounds = Number(process.argv[2] ?? 200);
 /** Lines that scripts write into a named pipe: `echo` is built into sh, so the first line costs no process of its own. */
 class Pipe {
   readonly path: string;
+  readonly #reader: Bun.Subprocess<"ignore", "pipe", "inherit">;
   readonly #waiting: (() => void)[] = [];
 
   constructor(dir: string) {
     this.path = join(dir, "first-line");
     Bun.spawnSync(["mkfifo", this.path]);
-    createReadStream(this.path, { flags: "r+" }).on("data", (data) => {
-      for (const _ of String(data).trim().split("\n")) this.#waiting.shift()?.();
-    });
+    // Opened for writing too, so that it does not end with its first writer.
+    this.#reader = Bun.spawn(["sh", "-c", 'exec cat <>"$0"', this.path], { stdin: "ignore", stdout: "pipe" });
+    void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    for await (const data of this.#reader.stdout) {
+      for (const _ of new TextDecoder().decode(data).trim().split("\n")) this.#waiting.shift()?.();
+    }
   }
 
   next(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  close(): void {
+    this.#reader.kill();
   }
 }
 
@@ -64,6 +74,7 @@ async function measure(store: string | undefined, together: boolean): Promise<{ 
     floor.push(performance.now() - start);
     await child.exited;
   }
+  pipe.close();
   await house.close();
   return { took, floor };
 }

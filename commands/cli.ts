@@ -102,5 +102,6 @@ const isCall = <T>(part: T | Promise<T> | (() => T | Promise<T>)): part is () =>
 async function help(command: Command, names: readonly string[], colour: boolean): Promise<string> {
   const meta = await resolved(command.meta ?? {});
   const usage = await renderUsage({ ...command, meta: { ...meta, name: names.join(" ") } });
-  return `${colour ? usage : stripVTControlCharacters(usage)}\n`;
+  const text = usage.replace(/[ \t]+$/gm, "").trimEnd();
+  return `${colour ? text : stripVTControlCharacters(text)}\n`;
 }

@@ -1,9 +1,9 @@
 import { defineCommand } from "citty";
-import { loadConfig } from "../src/config.ts";
+import { checkFiles, loadConfig } from "../src/config.ts";
 import { openGateway } from "../src/gateway/gateway.ts";
 import { openOwned } from "../src/stores/open.ts";
 import { configArgs, print } from "./args.ts";
-import { checkSecrets } from "./secrets.ts";
+
 import { onSignals } from "./signals.ts";
 
 export default defineCommand({
@@ -11,7 +11,7 @@ export default defineCommand({
   args: configArgs,
   async run({ args }) {
     const { config, vault } = await loadConfig({ file: args.config });
-    checkSecrets(config, vault);
+    checkFiles(config, vault);
     const store = await openOwned(config);
     const gateway = await openGateway({ config, vault, store, print });
     await new Promise<void>((resolve) => {

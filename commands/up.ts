@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { defineCommand } from "citty";
-import { type Loaded, loadConfig } from "../src/config.ts";
+import { checkFiles, type Loaded, loadConfig } from "../src/config.ts";
 import { MeshError } from "../src/core/error.ts";
 import { type Gateway, openGateway } from "../src/gateway/gateway.ts";
 import { setLogLevel } from "../src/log.ts";
 import { openOwned } from "../src/stores/open.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { configArgs, print } from "./args.ts";
-import { checkSecrets } from "./secrets.ts";
+
 import { onSignals } from "./signals.ts";
 import { runDemo } from "./up/demo.ts";
 import { curlLine, knocksFor } from "./up/doors.ts";
@@ -26,7 +26,7 @@ export default defineCommand({
     const stateDir = resolve(args["state-dir"]);
     const loaded = args.config ? await loadConfig({ file: args.config }) : configOfNothing(stateDir);
     const { config, vault } = loaded;
-    checkSecrets(config, vault);
+    checkFiles(config, vault);
     const store = await openOwned(config);
     const gateway = await openGateway({
       config,

@@ -1,3 +1,4 @@
+import { plainLine } from "./plain.ts";
 import { type Announcement, isOver, type Report, type Result, type RunState, type Task } from "./records.ts";
 import { oneLine, truncate, webLink } from "./text.ts";
 import { humanDuration } from "./units.ts";
@@ -26,7 +27,7 @@ export interface Telling {
 /** Makes of a state that changed what every destination may say about it: masked, one line per text, links only http(s). */
 export function announcementOf(facts: StateFacts, telling: Telling): Announcement {
   const { task, report, result, state, at } = facts;
-  const say = (text: string, limit = 300) => truncate(oneLine(telling.mask(text)), limit);
+  const say = (text: string, limit = 300) => truncate(oneLine(plainLine(telling.mask(text), 4 * limit)), limit);
   const sayIf = (text: string | null | undefined, limit?: number) => (text ? say(text, limit) || null : null);
   const link = (url: string | null | undefined) => webLink(url ? telling.mask(url) : null);
   if (report) {
@@ -66,7 +67,9 @@ export function announcementOf(facts: StateFacts, telling: Telling): Announcemen
     failing_target: sayIf(result?.failing_target),
     duration_ms: isOver(state) ? durationOf(facts) : null,
     reason: sayIf(facts.reason ?? result?.reason),
-    log_tail: isOver(state) ? (result?.log_tail ?? []).slice(-20).map((line) => tailLine(line, telling.mask)) : [],
+    log_tail: isOver(state)
+      ? (result?.log_tail ?? []).slice(-20).map((line) => plainLine(telling.mask(line), 1000))
+      : [],
     idempotency_key: task?.idempotency_key ?? null,
     at,
   };
@@ -136,12 +139,3 @@ function durationOf({ result, started_at, at }: StateFacts): number | null {
   if (result) return Math.max(0, result.finished_at - result.started_at);
   return started_at === null ? null : Math.max(0, at - started_at);
 }
-
-const tailLine = (line: string, mask: (text: string) => string): string =>
-  truncate(stripped(mask(line)).trimEnd(), 1000);
-
-/** Keeps the indentation that makes a log readable. */
-const stripped = (line: string): string => {
-  const indent = /^[ \t]*/.exec(line)?.[0].replaceAll("\t", "  ") ?? "";
-  return indent + oneLine(line);
-};

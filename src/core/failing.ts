@@ -68,7 +68,7 @@ const headings: { line: RegExp; rank: number; entry: RegExp }[] = [
   {
     line: /^\s*The following build commands failed:$/,
     rank: part,
-    entry: /\(in target '([^']+)' from project '[^']+'\)|^\s+(\S.*)$/,
+    entry: /^\s+(?:.*\(in target '([^']+)' from project '[^']+'\)|(\S.*))$/,
   },
 ];
 const headingLasts = 8;

@@ -1,5 +1,5 @@
 import { keyBegins, keyEnds, keyHint } from "./redact-patterns.ts";
-import { cover, type FindSpans } from "./spans.ts";
+import { cover, type FindSpans, type Span } from "./spans.ts";
 
 const longestLine = 65_536;
 // A secret that begins before a cut is recognised by what stands within this distance.
@@ -63,7 +63,7 @@ export class LineMask {
     const safe = Math.min(end, ...spans.filter(({ to }) => to > end).map(({ hide }) => hide));
     if (safe <= from) return "";
     this.#gone = safe;
-    return cover(this.#held.slice(0, safe), spans, { start: from });
+    return coverUpTo(safe, this.#held, spans, from);
   }
 
   /** Returns the rest, masked; nothing comes after it. */
@@ -83,7 +83,7 @@ export class LineMask {
     let at = Math.max(blank > margin ? blank : longestLine - margin, this.#gone);
     for (const { from, to } of spans.toSorted((a, b) => b.from - a.from)) if (from < at && at < to) at = from;
     if (at <= this.#gone) at = head.length; // one secret fills it all
-    const shown = this.#inKey > 0 ? "***" : cover(head.slice(0, at), spans, { start: this.#gone });
+    const shown = this.#inKey > 0 ? "***" : coverUpTo(at, head, spans, this.#gone);
     if (keyEnds.test(head.slice(0, at))) this.#inKey = 0;
     this.#gone = 0;
     return { shown, length: at };
@@ -115,6 +115,12 @@ export class LineMask {
     }
     return cover(line, spans, { start });
   }
+}
+
+/** Masks a part of a text; a secret that begins behind it leaves no trace in it. */
+function coverUpTo(end: number, text: string, spans: Span[], start: number): string {
+  const within = spans.filter(({ hide }) => hide < end);
+  return cover(text.slice(0, end), within, { start });
 }
 
 function lastBlank(text: string): number {

@@ -18,7 +18,10 @@ const secretShapes: Rule[] = [
   { hints: ["xox", "xapp-"], shape: /()\b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w-]{10,}/g },
   { hints: ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], shape: /()\bgh[pousr]_[A-Za-z0-9_]{20,}/g },
   { hints: ["github_pat_"], shape: /()github_pat_\w{20,}/g },
-  { hints: ["gl"], shape: /()\bgl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|imt|oas)-[\w.-]{20,}/g },
+  {
+    hints: ["glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glft-", "glsoat-", "glagent-", "glimt-", "gloas-"],
+    shape: /()\bgl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|imt|oas)-[\w.-]{20,}/g,
+  },
   { hints: ["discord"], shape: /(discord(?:app)?\.com\/api\/(?:v\d+\/)?webhooks\/\d+\/)[\w-]{20,}/g },
   { hints: [":AA"], shape: /(\d{6,12}:)AA[\w-]{28,}/g }, // Telegram
   { hints: ["webhook.office.com"], shape: /(webhook\.office\.com\/)[\w@/-]{20,}/g },
@@ -47,13 +50,15 @@ const secretShapes: Rule[] = [
 const quote = `(?:\\\\?["'])?`;
 const named: RegExp[] = [
   /([?&](?:key|token|sig|signature|code|secret|password|access_token|api_?key|auth)=)[^ \t\r\n&"'<>#]{8,}/gi,
-  /(\b(?:bearer|basic|token) {1,4})[\w.~+/=-]{20,}/gi,
+  /(\bbearer {1,4})[\w.~+/=-]{20,}/gi,
+  // Without a digit it is more likely prose, a path or a name.
+  /(\b(?:basic|token) {1,4})(?=[\w.~+/=-]*\d)[\w.~+/=-]{20,}/gi,
   new RegExp(`(authorization${quote} ?[:=] ?${quote}(?:bearer|basic|digest|token) {1,4})[^ \\t\\r\\n"'\\\\]{4,}`, "gi"),
   // An issue key (MOB-12) is nobody's secret.
   /(\b[A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS)=)(?!["']?[A-Z][A-Z0-9_]*-\d+\b)(?:"[^"\n]{6,}"|'[^'\n]{6,}'|[^ \t\r\n"';&]{6,})/g,
   new RegExp(`((?:token|secret|password|passwd|passphrase)${quote}=${quote})[^ \\t\\r\\n"'\\\\;&,]{6,}`, "gi"),
   new RegExp(
-    `((?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key)${quote} ?[:=] ?${quote})[\\w+/=.~-]{20,}`,
+    `((?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key)${quote} ?[:=] ?${quote})(?=[\\w+/=.~-]*\\d)[\\w+/=.~-]{20,}`,
     "gi",
   ),
 ];

@@ -3,7 +3,7 @@ import type { RunState } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { NewPost, Store, StoreEvent } from "../stores/store.ts";
 import type { Destinations } from "./destinations.ts";
-import { type Sleep, startLoop } from "./stir.ts";
+import { nap, type Sleep, startLoop } from "./stir.ts";
 
 export interface AnnouncerOptions {
   store: Pick<Store, "events" | "expand" | "stirred">;
@@ -15,32 +15,45 @@ export interface AnnouncerOptions {
   sleep?: Sleep;
 }
 
-const batch = 64;
+const batch = 256;
 const look = 5_000;
+// What comes within this time is expanded together: under load the store commits once for many.
+const gather = 10;
 
 /** Turns every event of the store into one post per destination that wants to hear it, until stopped. */
-export function startAnnouncer({ store, sleep, ...telling }: AnnouncerOptions): { stop(): Promise<void> } {
-  return startLoop("announce", { store, ...(sleep && { sleep }) }, async () => {
+export function startAnnouncer({ store, sleep = nap, ...telling }: AnnouncerOptions): { stop(): Promise<void> } {
+  const expand = async (event: StoreEvent): Promise<void> => {
+    const posts = postsOf(event, telling);
+    if (!(await store.expand(event, posts))) return;
+    log.info("state announced", {
+      run_id: event.subject,
+      state: event.state,
+      correlation_id: event.task?.correlation_id,
+      destinations: posts.map(({ destination }) => destination),
+    });
+  };
+  return startLoop("announce", { store, sleep }, async () => {
     const events = await store.events(batch);
-    for (const event of events) {
-      const posts = postsOf(event, telling);
-      if (!(await store.expand(event, posts))) continue;
-      log.info("state announced", {
-        run_id: event.subject,
-        state: event.state,
-        correlation_id: event.task?.correlation_id,
-        destinations: posts.map(({ destination }) => destination),
-      });
-    }
-    return events.length > 0 ? 0 : look;
+    if (events.length === 0) return look;
+    await Promise.all(
+      linesOf(events).map((line) => line.reduce((before, event) => before.then(() => expand(event)), done)),
+    );
+    await sleep(gather);
+    return 0;
   });
 }
+
+const done = Promise.resolve();
+
+/** The events of each subject in their order: subjects may be expanded side by side, a subject's states may not. */
+const linesOf = (events: StoreEvent[]): StoreEvent[][] => [...Map.groupBy(events, ({ subject }) => subject).values()];
 
 /** Makes the posts of one event: one per destination that wants it, each with the key under which it is never made twice. */
 export function postsOf(
   event: StoreEvent,
   { destinations, mask, adminUrl }: Pick<AnnouncerOptions, "destinations" | "mask" | "adminUrl">,
 ): NewPost[] {
+  if (destinations.size === 0) return [];
   const announcement = announcementOf(event, { mask, adminUrl });
   return [...destinations.values()]
     .filter((destination) => destination.wants(announcement))

@@ -130,6 +130,7 @@ async function store(task: Task, marks: Mark[], key: string | null, reception: R
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
 }
 
+/** Settles as `promise` does, or with "late" when it has not settled in time; what it does then is dropped. */
 function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms, "late");

@@ -51,11 +51,11 @@ const commentsOf = ({ issue_id, issue_key }: Announcement, { site }: Options): s
   `${site}/api/issues/${encodeURIComponent(issue_id ?? issue_key ?? "")}/comments`;
 
 function fourLines(a: Announcement, marker: string): string {
-  const node = a.mesh_node_id ?? "no node";
+  const node = a.mesh_node_id === null ? "no node" : plain(a.mesh_node_id);
   const lastLine = a.log_tail.findLast((line) => plainLine(line, longestLine).trim() !== "");
   const lines = [
     a.commit ? `${emoji[a.state]} ${a.state} · ${plain(shortCommit(a.commit))}` : `${emoji[a.state]} ${a.state}`,
-    a.attempt === null ? plain(node) : `${plain(node)} (attempt ${a.attempt})`,
+    a.attempt === null ? node : `${node} (attempt ${a.attempt})`,
     code(a.failing_target || lastLine || a.reason || ""),
     `${webLink(a.run_url) ?? code(`meshmac runs logs ${a.provider_run_id}`)} <!-- ${marker} -->`,
   ];

@@ -6,7 +6,7 @@ import { nodeVerbs } from "./redis/node.ts";
 import { operatorVerbs } from "./redis/operator.ts";
 
 export interface RedisStore extends Store {
-  /** Resolves when this Redis is fit to carry a pool, or away; throws `config` (78) when it is there and would lose what it is given. */
+  /** Resolves when this Redis is fit to carry a pool, or away; throws `config` (78) when it is there and would lose what it is given, `permission` (77) for a wrong password. */
   ready(): Promise<void>;
 }
 

@@ -76,12 +76,13 @@ async function prepare(house: House, lease: Lease, dir: string): Promise<Ready |
   await writeFile(files.task, JSON.stringify(task), { mode: 0o600, flag: "wx" });
   const env = environmentOf(lease, files, { node, own: process.env, isOwn: house.isOwn });
   const shipped = await ShippedLog.open(house, held, join(dir, "log"));
+  let script: Script | undefined;
   try {
-    const script = openScript(path, { dir, env });
+    script = openScript(path, { dir, env, pipe: house.pipes.take() });
     await noteOrphan(node.work_dir, held, script.pid);
     return { script, shipped, resultFile: files.result };
   } catch (cause) {
-    await shipped.close(0);
+    await abandon({ script, shipped });
     throw cause;
   }
 }
@@ -92,10 +93,10 @@ function faultOf(cause: unknown): string {
   return `the script could not be started${code}`;
 }
 
-async function abandon({ script, shipped }: Ready): Promise<void> {
-  script.signal("SIGKILL");
-  await script.exited;
-  script.close();
+async function abandon({ script, shipped }: { script: Script | undefined; shipped: ShippedLog }): Promise<void> {
+  script?.signal("SIGKILL");
+  await script?.exited;
+  script?.close();
   await shipped.close(0);
 }
 
@@ -113,8 +114,10 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  const hurried = cause === "stop" || cause === "stale";
-  const missing = await shipped.close(hurried ? stoppedDrain : Math.min(logDrain, heartbeat.left / 2 || logDrain));
+  const missing =
+    cause === "stop" || cause === "stale"
+      ? await shipped.close(stoppedDrain)
+      : await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
   if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
   const said = await readResult(resultFile);
   const facts = { ended, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
@@ -129,7 +132,7 @@ async function endOf(house: House, lease: Lease, heartbeat: Heartbeat, script: S
   // Without a summons the watch ends only with the script.
   const summoned = heartbeat.watch(over.signal).then((summons): Cause => summons ?? "exit");
   const late = clock.sleep(lease.timeout_ms, over.signal).then((): Cause => "timed_out");
-  const stopped = fired(asks.stop).then((): Cause => "stop");
+  const stopped = fired(AbortSignal.any([asks.stop, over.signal])).then((): Cause => "stop");
   const cause = await Promise.race([exited, summoned, late, stopped]);
   if (cause !== "exit") {
     log.info("script called back", { run_id: lease.task.run_id, attempt: lease.attempt, why: cause });

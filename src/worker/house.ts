@@ -2,6 +2,7 @@ import type { Result } from "../core/records.ts";
 import type { FindSpans } from "../core/spans.ts";
 import type { Held, NodeStore } from "../stores/store.ts";
 import type { Clock } from "./clock.ts";
+import type { PipeShelf } from "./pipe.ts";
 
 /** The `node` section of the configuration, paths absolute. */
 export interface NodeOptions {
@@ -35,6 +36,7 @@ export interface House {
   mask: (text: string) => string;
   /** True for a text that holds a value of the worker's own. */
   isOwn: (text: string) => boolean;
+  pipes: PipeShelf;
   on: (event: WorkerEvent) => void;
   /** Milliseconds between SIGTERM and SIGKILL after a timeout or a cancel. */
   grace: number;

@@ -80,9 +80,11 @@ export class Loop {
       scripts: await scriptsIn(node.scripts_dir),
       concurrency: node.concurrency,
     };
+    this.#house.pipes.stock();
     const holding = [...this.#running.values()].map(({ held }) => held);
     const token = (this.#token ??= crypto.randomUUID());
-    const lease = await store.lease({ node: node.id, facts, token, holding }, { ms, signal: this.#asks.drain });
+    const ask = { node: node.id, facts, token, holding };
+    const lease = await (ms > 0 ? store.lease(ask, { ms, signal: this.#asks.drain }) : store.lease(ask));
     this.#token = undefined;
     return lease;
   }

@@ -1,4 +1,5 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
+import { chmod, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { log } from "../log.ts";
@@ -15,17 +16,26 @@ export const nameOf = ({ run_id, attempt }: Held): string =>
 
 const fileOf = (workDir: string, held: Held): string => join(workDir, "orphans", `${nameOf(held)}.json`);
 
-/** Notes the process group of an attempt, so that a worker that starts after this one was killed can end it. */
+/**
+ * Notes the process group of an attempt, so that a worker that starts after this one was killed can end it. The group
+ * still waits at its gate: half a note means that nothing was ever started.
+ */
 export async function noteOrphan(workDir: string, held: Held, pid: number): Promise<void> {
   const file = fileOf(workDir, held);
-  const write = async (started: string | null) => {
+  const note = (started: string | null): string => {
     const orphan: Orphan = { pid, started, run: held.run_id, attempt: held.attempt };
-    await writeFile(`${file}.new`, JSON.stringify(orphan), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    return JSON.stringify(orphan);
   };
-  // Where asking for the birth takes a while (macOS), the note stands before the answer; its environment proves it till then.
-  if (process.platform !== "linux") await write(null);
-  await write(await birthOf(pid));
+  if (process.platform === "linux") return writeFileSync(file, note(await birthOf(pid)), { mode: 0o600 });
+  // Where a birth takes a while to learn, the script need not wait for it: until then its environment proves it.
+  writeFileSync(file, note(null), { mode: 0o600 });
+  void birthOf(pid)
+    .then((started) => {
+      if (!existsSync(file)) return; // over already
+      writeFileSync(`${file}.new`, note(started), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    })
+    .catch((cause: unknown) => log.debug("birth not noted", { ...held, cause }));
 }
 
 /** Forgets an attempt whose process group is gone. */

@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { MeshError } from "../core/error.ts";
 import { longestResultFile, readResultFile, type ResultFile } from "../core/result-file.ts";
 import type { Result } from "../core/records.ts";
 import { log } from "../log.ts";
@@ -80,7 +81,11 @@ export async function finish(
       const answer = await Promise.race([store.finish(result), overdue]);
       if (answer !== null) return answer;
     } catch (cause) {
-      if (tries === 1) log.warn("result not stored", { ...fields, cause });
+      // What the store cannot read now it will not read later.
+      const refused = cause instanceof MeshError && (cause.kind === "data" || cause.kind === "usage");
+      if (refused) log.error("result refused", { ...fields, cause });
+      else if (tries === 1) log.warn("result not stored", { ...fields, cause });
+      if (refused) return "unreached";
     } finally {
       answered.abort();
     }

@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, unlinkSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
+import type { Pipe } from "./pipe.ts";
 
 /** How a script ended: its exit status, or the signal that killed it. */
 export interface Ended {
@@ -21,6 +22,14 @@ export interface Script {
   close(): void;
 }
 
+/** Where and with what a script runs. */
+export interface Place {
+  dir: string;
+  env: Record<string, string>;
+  /** Becomes the script's own: its ends are closed here when it starts and when it closes. */
+  pipe: Pipe;
+}
+
 // Constant text; the path is an argument. The gate: where the worker dies before it opens, `read` fails and nothing runs.
 const gate = 'read -r go && exec "$0" </dev/null';
 
@@ -28,8 +37,7 @@ const gate = 'read -r go && exec "$0" </dev/null';
  * Brings a script to its gate: stdin closed, one pipe for both outputs, exactly this environment, in the empty folder
  * `dir`/work. Throws MeshError `unavailable` when the machine cannot start a process.
  */
-export function openScript(path: string, { dir, env }: { dir: string; env: Record<string, string> }): Script {
-  const pipe = openPipe(join(dir, "output"));
+export function openScript(path: string, { dir, env, pipe }: Place): Script {
   let child: ReturnType<typeof spawn>;
   try {
     child = spawn(path, join(dir, "work"), env, pipe.write);
@@ -70,15 +78,4 @@ export function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL" | 0): boole
   } catch {
     return false;
   }
-}
-
-// One real pipe for both outputs keeps their order, and `> /dev/stdout` in a script works, which it does not on the
-// socket that `stdout: "pipe"` gives (Linux answers ENXIO).
-function openPipe(path: string): { read: number; write: number } {
-  const made = Bun.spawnSync(["mkfifo", "-m", "600", path]);
-  if (!made.success) throw new MeshError("unavailable", "no pipe could be made for the script's output");
-  const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const write = openSync(path, constants.O_WRONLY);
-  unlinkSync(path);
-  return { read, write };
 }

@@ -50,17 +50,18 @@ export class ShippedLog {
   async append(bytes: Uint8Array): Promise<void> {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
-    this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
+    this.#writing ??= this.#write();
     if (this.#pendingBytes > longestPending) await this.#writing;
   }
 
-  /** Ships the rest for at most `ms`, then ends; answers the bytes that the store does not have. */
-  async close(ms: number): Promise<number> {
+  /** Ships the rest for at most `ms`, or until the signal fires; answers the bytes that the store does not have. */
+  async close(ms: number, hurry?: AbortSignal): Promise<number> {
     await this.#writing;
     this.#closed = true;
     this.#wake();
     const limit = new AbortController();
-    await Promise.race([this.#shipping, this.#house.clock.sleep(ms, limit.signal)]);
+    const enough = AbortSignal.any(hurry ? [limit.signal, hurry] : [limit.signal]);
+    await Promise.race([this.#shipping, this.#house.clock.sleep(ms, enough)]);
     limit.abort();
     this.#end();
     await this.#shipping;
@@ -83,6 +84,7 @@ export class ShippedLog {
         log.error("log cut short", { ...this.#held, cause });
       }
     }
+    this.#writing = undefined;
   }
 
   #end(): void {

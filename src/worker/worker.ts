@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { exactMask, secretMask, secretSpans } from "../core/redact.ts";
 import { log } from "../log.ts";
 import type { NodeStore } from "../stores/store.ts";
@@ -8,6 +9,7 @@ import type { House, NodeOptions, WorkerEvent } from "./house.ts";
 import { lockWorkDir } from "./lock.ts";
 import { Loop } from "./loop.ts";
 import { endOrphans } from "./orphans.ts";
+import { PipeShelf } from "./pipe.ts";
 
 export type { Clock } from "./clock.ts";
 export type { NodeOptions, WorkerEvent } from "./house.ts";
@@ -57,17 +59,19 @@ export function startWorker(options: WorkerOptions): Worker {
 
 function houseOf({ store, node, version = ownVersion, masked = [], clock = realClock, ...rest }: WorkerOptions): House {
   const grace = rest.grace ?? defaultGrace;
+  const workDir = resolve(node.work_dir);
   const own = exactMask(masked);
   const hidden = [...masked, ...passedSecrets(node)];
   return {
     store,
-    node,
+    node: { ...node, scripts_dir: resolve(node.scripts_dir), work_dir: workDir },
     version,
     clock,
     chance: rest.chance ?? Math.random,
     find: secretSpans(hidden),
     mask: secretMask(hidden),
     isOwn: (text) => own(text) !== text,
+    pipes: new PipeShelf(workDir),
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),
@@ -92,6 +96,7 @@ async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "n
     log.info("worker stopped", { mesh_node_id: node.id });
     return "ran";
   } finally {
+    house.pipes.close();
     await lock.release();
   }
 }

@@ -11,6 +11,8 @@ interface Ran {
   labels: string[];
 }
 
+const failing = (fault: unknown) => defineCommand({ meta: { name: "fail" }, run: () => Promise.reject(fault) });
+
 /** Runs what was typed against a small tree of commands; what the leaf was given is in `ran`. */
 async function typed(...words: string[]) {
   const ran: Ran[] = [];
@@ -30,7 +32,6 @@ async function typed(...words: string[]) {
       ran.push({ args, labels: listOf(rawArgs, "label") });
     },
   });
-  const failing = (fault: unknown) => defineCommand({ meta: { name: "fail" }, run: () => Promise.reject(fault) });
   const root = defineCommand({
     meta: { name: "meshmac", description: "A test" },
     subCommands: {
@@ -84,10 +85,6 @@ describe("flags", () => {
   });
 
   test("may be repeated where a command asks for the list", async () => {
-    const { ran } = await post("--label", "a", "builds", "--label=b=c", "--", "--label=d").catch(() => ({
-      ran: undefined,
-    }));
-    expect(ran).toBeUndefined();
     expect((await post("--label", "a", "builds", "--label=b=c")).ran?.labels).toEqual(["a", "b=c"]);
   });
 
@@ -158,7 +155,7 @@ describe("help", () => {
     expect([asked.status, bare.status]).toEqual([0, 64]);
   });
 
-  test("has no colours and no blank line ends", async () => {
+  test("has no colours and no blanks at the ends of lines", async () => {
     const { out } = await post("--help");
     expect(out).not.toContain("\u001B");
     expect(out).not.toMatch(/[ \t]\n/);
@@ -178,7 +175,7 @@ describe("failures", () => {
     expect(err).toStartWith("meshmac: internal error: no such thing: ");
     expect(err).toContain("MESHMAC_LOG_LEVEL=debug");
     expect(err).not.toContain("abcdefghijklmnop");
-    expect(err).not.toContain("at ");
+    expect(err).not.toMatch(/cli\.(test\.)?ts|second line/);
   });
 });
 

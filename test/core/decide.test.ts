@@ -67,11 +67,12 @@ test("ignores a move that nothing in build_when asks for, and says why", () => {
   expect(ignored({ status: ["Done"] })).toBe('no build_when entry matched: status is "Done", wanted "Building"');
 });
 
+const from = (path: string, fallback?: string) => ({
+  from: path,
+  ...(fallback !== undefined && { default: fallback }),
+});
+
 describe("ref", () => {
-  const from = (path: string, fallback?: string) => ({
-    from: path,
-    ...(fallback !== undefined && { default: fallback }),
-  });
   const taken: [
     about: string,
     move: Partial<Move>,
@@ -155,8 +156,9 @@ test("takes the timeout of the task, then of the lane, then an hour", () => {
   expect(decided({}, { task: { lane: "toString" } }).task.timeout_s).toBe(3600);
 });
 
+const key = (deliveryId: string | null) => decided({ deliveryId }).marks.map((mark) => mark.key);
+
 describe("delivery mark", () => {
-  const key = (deliveryId: string | null) => decided({ deliveryId }).marks.map((mark) => mark.key);
   test("is the sender's id, for 8 days", () => {
     expect(decided({ deliveryId: "70010010010010012" }).marks[0]).toEqual({
       key: "d/jira/70010010010010012",
@@ -168,6 +170,8 @@ describe("delivery mark", () => {
     expect(key(id)[0]).toBe(`d/jira/${createHash("sha256").update(id).digest("hex")}`);
   });
 });
+
+const folded = (values: string[]) => JSON.stringify(values.map(fold).toSorted());
 
 describe("intent mark", () => {
   type Pair = [about: string, one: Partial<Move>, other: Partial<Move>, configured?: Door];
@@ -215,6 +219,12 @@ describe("intent mark", () => {
     expect(intentMark(one, configured)).not.toBe(intentMark(other, configured));
   });
 
+  test("differs where only the edges between values do", () => {
+    const every: Door = { build_when: [{ changed: { Stage: ["a", "bc", "ab", "c"] } }] };
+    const split = intentMark({ changed: { Stage: ["a", "bc"] } }, every);
+    expect(split).not.toBe(intentMark({ changed: { Stage: ["ab", "c"] } }, every));
+  });
+
   test("differs between two sources", () => expect(intentMark({}, {}, { source: "jira2" })).not.toBe(intentMark({})));
 
   test("does not know what time it is", () => {
@@ -231,7 +241,6 @@ describe("intent mark", () => {
     );
   });
 
-  const folded = (values: string[]) => JSON.stringify(values.map(fold).toSorted());
   test("no text in one place can pass for another's", () => {
     const words = fc.array(fc.string(), { minLength: 1, maxLength: 3 });
     fc.assert(

@@ -61,8 +61,9 @@ test("counts bytes, not characters", () => {
   expect(isGoodRef("é".repeat(128))).toBe(false);
 });
 
+const gitTakes = (ref: string) => Bun.spawnSync(["git", "check-ref-format", "--allow-onelevel", ref]).exitCode === 0;
+
 describe.skipIf(!Bun.which("git"))("beside git itself", () => {
-  const gitTakes = (ref: string) => Bun.spawnSync(["git", "check-ref-format", "--allow-onelevel", ref]).exitCode === 0;
   // A NUL cannot be an argument of a program at all.
   const piece = fc.constantFrom(..."ab/.-@{}~^:?*[\\ \t\u007F".split(""), "..", ".lock", "@{", "//", "é", "\u0001");
 

@@ -38,20 +38,20 @@ describe("waitAfter", () => {
   });
 });
 
-describe("nextWait", () => {
-  const wait = (tries: number, ageMs = 0, more = {}, retryAfterMs = 0) =>
-    nextWait({ tries, ageMs, retryAfterMs }, { ...defaultRetry, ...more }, 0);
-  const minutes = (count: number) => count * 60_000;
+const waited = (tries: number, ageMs = 0, more = {}, retryAfterMs = 0) =>
+  nextWait({ tries, ageMs, retryAfterMs }, { ...defaultRetry, ...more }, 0);
+const minutes = (count: number) => count * 60_000;
 
+describe("nextWait", () => {
   test("goes on in the slow lane for a day", () => {
-    expect([6, 7, 8, 9, 10, 11, 40].map((tries) => wait(tries))).toEqual([1, 5, 15, 30, 60, 60, 60].map(minutes));
-    expect(wait(6, day - 1)).toBe(minutes(1));
-    expect(wait(6, day)).toBeNull();
+    expect([6, 7, 8, 9, 10, 11, 40].map((tries) => waited(tries))).toEqual([1, 5, 15, 30, 60, 60, 60].map(minutes));
+    expect(waited(6, day - 1)).toBe(minutes(1));
+    expect(waited(6, day)).toBeNull();
   });
-  test("gives up where there is no slow lane", () => expect(wait(6, 0, { slow_lane: false })).toBeNull());
+  test("gives up where there is no slow lane", () => expect(waited(6, 0, { slow_lane: false })).toBeNull());
   test("listens to the remote in the slow lane too", () => {
-    expect(wait(6, 0, {}, minutes(90))).toBe(minutes(90));
-    expect(wait(6, 0, { respect_retry_after: false }, minutes(90))).toBe(minutes(1));
+    expect(waited(6, 0, {}, minutes(90))).toBe(minutes(90));
+    expect(waited(6, 0, { respect_retry_after: false }, minutes(90))).toBe(minutes(1));
     expect(waitInSlowLane(0, day - 1, day)).toBe(day);
   });
 });
@@ -125,9 +125,9 @@ describe("retryPolicy", () => {
   });
 });
 
-describe("what a status means", () => {
-  const known = (status: number) => judged(judgeStatus(status), status, defaultRetry).verdict;
+const known = (status: number) => judged(judgeStatus(status), status, defaultRetry).verdict;
 
+describe("what a status means", () => {
   test.each(everyStatus)("%i", (status) => {
     const expected =
       status >= 200 && status < 300

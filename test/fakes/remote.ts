@@ -29,7 +29,7 @@ export type Injection =
   | "truncate" // the answer breaks off
   | "garbage" // what arrives is not HTTP
   | { redirect: string }
-  | { gate: Gate; then?: Injection };
+  | { gate: Gate; after?: Injection };
 
 /** Holds a request back until it is opened: a slow remote without a sleep. */
 export interface Gate {
@@ -48,6 +48,8 @@ export interface Remote extends Disposable {
   url: string;
   port: number;
   requests: Received[];
+  /** How many connections were opened so far. */
+  connections(): number;
   /** Resolves when this many requests have arrived. */
   arrived(count: number): Promise<Received[]>;
   close(): void;
@@ -81,6 +83,7 @@ export function openRemote({ service, script = [], after = "normal", tls }: Remo
   const waiting = new Set<() => void>();
   const open = new Set<Wire>();
   let next = 0;
+  let opened = 0;
 
   const take = async (wire: Wire, request: Received): Promise<void> => {
     const injected = script[next++] ?? after;
@@ -95,6 +98,7 @@ export function openRemote({ service, script = [], after = "normal", tls }: Remo
     ...(tls && { tls: { ...tls, ...(tls.ca !== undefined && { requestCert: true, rejectUnauthorized: true }) } }),
     socket: {
       open(socket) {
+        opened++;
         socket.data = new Wire(socket, take);
         open.add(socket.data);
       },
@@ -112,6 +116,7 @@ export function openRemote({ service, script = [], after = "normal", tls }: Remo
     url: `${tls ? "https" : "http"}://127.0.0.1:${listener.port}`,
     port: listener.port,
     requests,
+    connections: () => opened,
     arrived: (count) =>
       new Promise((resolve) => {
         const look = (): void => {
@@ -143,7 +148,7 @@ async function perform(injected: Injection, wire: Wire, request: Received, servi
   if ("redirect" in injected) return wire.answer({ status: 302, headers: { Location: injected.redirect } });
   if ("gate" in injected) {
     await injected.gate.opened;
-    return await perform(injected.then ?? "normal", wire, request, service);
+    return await perform(injected.after ?? "normal", wire, request, service);
   }
   wire.answer(injected);
 }

@@ -55,6 +55,7 @@ test("a rolling restart of two gateways behind a proxy that follows /readyz refu
   });
   const gateways = [await house.serve(), await house.serve()];
   const front = proxy(gateways);
+  await eventually("both gateways in rotation", () => gateways.every(({ url }) => front.ready(url)));
   const refused: number[] = [];
   let sent = 0;
   let go = true;

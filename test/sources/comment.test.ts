@@ -254,9 +254,7 @@ describe("youtrack", () => {
     const lines = (said: Partial<Announcement>) => markdown({ failing_target: null, ...said }).split("  \n");
     expect(lines({ log_tail: ["\u001B[31merror: no such module\u001B[0m", " "] })[2]).toBe("`error: no such module`");
     expect(lines({ log_tail: [] })[2]).toBe("`exit status 65`");
-    expect(markdown(nothing)).toBe(
-      `❌ failed  \nno node  \n\`meshmac runs logs 0190-a\` <!-- ${marker} -->`.replace("no node", "nonode"),
-    );
+    expect(markdown(nothing)).toBe(`❌ failed  \nno node  \n\`meshmac runs logs 0190-a\` <!-- ${marker} -->`);
   });
 
   const escaped: [stranger: string, shown: string][] = [
@@ -282,14 +280,12 @@ describe("youtrack", () => {
   });
 });
 
-describe.each([
-  ["jira", jiraComment, cloud],
-  ["youtrack", youtrackComment, youtrack],
-] as const)("%s", (kind) => {
+const reply = (status: number, body = "{}"): Reply => ({ status, headers: new Headers(), text: body });
+
+describe.each(["jira", "youtrack"])("%s", (kind) => {
   const comment = sources.find((source) => source.kind === kind)?.comment;
   if (!comment) throw new Error(`${kind} takes no comment`);
   const entry = kind === "jira" ? cloud : youtrack;
-  const reply = (status: number, body = "{}"): Reply => ({ status, headers: new Headers(), text: body });
 
   test("finds its own comment again", () => {
     const post: Post = comment.post(announcement, entry, marker);

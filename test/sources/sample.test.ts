@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { decide } from "../../src/core/decide.ts";
 import { type JsonObject, parseStranger } from "../../src/core/json.ts";
 import type { buildWhen } from "../../src/core/wanted.ts";
+import { sourceOptions } from "../../src/sources/source.ts";
 import { sources } from "../../src/sources/registry.ts";
 
 type Entry = z.input<typeof buildWhen>;
@@ -11,20 +12,19 @@ type Entry = z.input<typeof buildWhen>;
 function asked(kind: string, build_when: Entry[], more: { task?: object; paths?: object } = {}) {
   const source = sources.find((each) => each.kind === kind);
   if (!source) throw new Error(`no source ${kind}`);
-  const { task, ...own } = more;
-  const options = source.options.parse({
-    kind,
+  const { task, paths } = more;
+  const shared = {
     path: "/door",
     token: "inbound/door.token",
     build_when,
     task: { script: "build-ios", lane: "ios", repo: "app", ...task },
-    ...own,
-  }) as Parameters<typeof source.sample>[0] & { build_when: Required<Entry>[]; task: never; dedupe_window: number };
+  };
+  const options = source.options.parse({ ...shared, kind, ...(paths && { paths }) });
   const sample = source.sample(options);
   const body = parseStranger(JSON.stringify(sample.body)) as JsonObject;
   const seen = source.read(body, new Headers(sample.headers), options);
   if (!("move" in seen)) return seen.ignored;
-  const rules = { build_when: options.build_when as never, task: options.task, dedupe_window: 1, repos: {}, lanes: {} };
+  const rules = { ...sourceOptions.parse(shared), repos: {}, lanes: {} };
   const decision = decide(seen.move, rules, { source: kind, run_id: "0190-a", correlation_id: "c", seen_at: 0 });
   return "task" in decision ? decision.task : decision.ignored;
 }

@@ -31,14 +31,14 @@ describe.each([
   ["redis cluster of one node", { cluster: true }],
   ["redis cluster of one node that does not know its address", { cluster: "nameless" }],
 ] as const)("%s", (name, options) => {
-  let server: RedisServer;
+  let shared: RedisServer;
   beforeAll(async () => {
-    server = await startRedis(options);
+    shared = await startRedis(options);
   });
-  afterAll(async () => await server.stop());
+  afterAll(async () => await shared.stop());
 
   conformance(name, async () => {
-    const store = await openRedis({ url: server.url, pool: newPool() });
+    const store = await openRedis({ url: shared.url, pool: newPool() });
     return { store, close: () => store.close() };
   });
 });
@@ -64,6 +64,7 @@ async function open(url: RedisServer["url"], more: Partial<Parameters<typeof ope
 /** Talks to the server without the store. */
 function plain({ port }: RedisServer, more: { password?: string } = {}): Redis {
   const client = new Redis({ port, host: "127.0.0.1", disableClientInfo: true, ...more });
+  client.on("error", () => {});
   opened.push(async () => client.disconnect());
   return client;
 }
@@ -122,34 +123,10 @@ describe("what a Redis must be", () => {
 
   test("works for a user who may do no more than it needs, and says what it cannot know", async () => {
     const redis = await server();
-    await plain(redis).call(
-      "ACL",
-      ...[
-        "SETUSER",
-        "gateway",
-        "on",
-        ">hunter2hunter2",
-        "~{acme}:*",
-        "-@all",
-        "+@stream",
-        "+@hash",
-        "+@string",
-        "+@set",
-      ],
-      ...[
-        "+@sortedset",
-        "+eval",
-        "+evalsha",
-        "+del",
-        "+exists",
-        "+pexpire",
-        "+persist",
-        "+time",
-        "+info",
-        "+hello",
-        "+auth",
-      ],
-    );
+    const rights =
+      "-@all +@stream +@hash +@string +@set +@sortedset +eval +evalsha +del +exists +pexpire +persist +time +info";
+    const user = ["gateway", "on", ">hunter2hunter2", "~{acme}:*", ...`${rights} +hello +auth`.split(" ")];
+    await plain(redis).call("ACL", "SETUSER", ...user);
     const password = new Secret("redis/gateway.password", () => "hunter2hunter2");
     const store = await open({ ...redis.url, user: "gateway" }, { password });
     await queue(store);
@@ -167,6 +144,7 @@ describe("errors", () => {
     const error = await store.accept({ task: taskOf({ summary: "hush" }), marks: [], seen_at: seenAt }).catch(String);
     expect(error).toContain(`redis at 127.0.0.1:${redis.port} refused the user or the password`);
     expect(error).not.toMatch(/battery|correct|hush/);
+    expect(store.ready()).rejects.toMatchObject({ kind: "permission", status: 77 });
   });
 
   test("carry nothing of the command when Redis refuses a write", async () => {
@@ -206,6 +184,21 @@ describe("a Redis that goes and comes", () => {
     await redis.restart();
     await works(store);
   });
+
+  test.each([true, "nameless"] as const)(
+    "comes back as a cluster too (%p)",
+    async (cluster) => {
+      const redis = await server({ cluster });
+      const store = await open(redis.url);
+      const task = await queue(store);
+      await redis.kill9();
+      expect(await store.check().catch((error: unknown) => error)).toMatchObject({ kind: "unavailable" });
+      await redis.restart();
+      await works(store);
+      expect((await store.list({ limit: 5 })).runs.map(({ run_id }) => run_id)).toEqual([task.run_id]);
+    },
+    30_000,
+  );
 
   test("loses no acknowledged accept to kill -9, and recovers by itself", async () => {
     const redis = await server({ appendfsync: "always" });
@@ -273,23 +266,36 @@ describe("a Redis that goes and comes", () => {
   test("ends a waiting call at once when it is closed", async () => {
     const redis = await server();
     const store = await openRedis({ url: redis.url, pool: "acme" });
+    const client = plain(redis);
     const waiting = [store.lease(askOf(), { ms: longWait }), store.stirred({ ms: longWait })];
-    await until(async () => (await plain(redis).client("LIST")).toString().includes("cmd=xread"));
+    await until(async () => String(await client.client("LIST")).includes("cmd=xread"));
     await store.close();
     expect(await Promise.all(waiting)).toEqual([null, undefined]);
   });
 });
 
-describe("a reply that got lost", () => {
-  /** A store whose line breaks before the reply to what `verb` sends arrives; `twin` sees what became of it. */
-  async function losing(): Promise<{ store: RedisStore; twin: RedisStore; lose: () => void; lost: () => number }> {
-    const redis = await server();
-    const proxy = await startProxy(redis.port);
-    opened.push(() => proxy.stop());
-    const store = await open({ ...redis.url, hosts: [{ host: "127.0.0.1", port: proxy.port }] });
-    return { store, twin: await open(redis.url), lose: () => proxy.dropNextReply(), lost: () => proxy.dropped };
-  }
+/** A store whose line breaks before the reply to what `verb` sends arrives; `twin` sees what became of it. */
+async function losing(): Promise<{ store: RedisStore; twin: RedisStore; lose: () => void; lost: () => number }> {
+  const redis = await server();
+  const proxy = await startProxy(redis.port);
+  opened.push(() => proxy.stop());
+  const store = await open({ ...redis.url, hosts: [{ host: "127.0.0.1", port: proxy.port }] });
+  return { store, twin: await open(redis.url), lose: () => proxy.dropNextReply(), lost: () => proxy.dropped };
+}
 
+const reportOf = (nth: number) => ({
+  source: "github",
+  workflow: "release",
+  state: "succeeded" as const,
+  branch: "main",
+  commit: null,
+  run_url: null,
+  mesh_node_id: null,
+  provider_run_id: `r-${nth}`,
+  failing_target: null,
+});
+
+describe("a reply that got lost", () => {
   test("makes no second run, no second end, no second report and no second post", async () => {
     const { store, twin, lose, lost } = await losing();
     let losses = 0;
@@ -330,18 +336,7 @@ describe("a reply that got lost", () => {
     expect(await twice((nth) => store.finish(results[nth - 1] ?? resultOf(held)))).toBe("ok");
     expect(await told(twin, held.run_id)).toEqual(["queued", "running", "failed"]);
 
-    const report = (nth: number) => ({
-      source: "github",
-      workflow: "release",
-      state: "succeeded" as const,
-      branch: "main",
-      commit: null,
-      run_url: null,
-      mesh_node_id: null,
-      provider_run_id: `r-${nth}`,
-      failing_target: null,
-    });
-    await twice((nth) => store.report(report(nth)));
+    await twice((nth) => store.report(reportOf(nth)));
     expect(await told(twin, "github/r-2")).toEqual(["succeeded"]);
 
     await expandAll(twin, "chat:builds");
@@ -356,6 +351,10 @@ describe("a reply that got lost", () => {
     expect(await twice((nth) => store.alert(`chat:${nth}`, "open", "status 403"))).toBe(true);
   }, 60_000);
 });
+
+/** How many commands were given but by the test itself, those inside a script included. */
+const ours = (of: Record<string, number>) =>
+  Object.entries(of).reduce((sum, [name, count]) => (/^(info|client)/.test(name) ? sum : sum + count), 0);
 
 describe("a node that waits for work", () => {
   test("costs one blocked read per five seconds, and hardly anything else", async () => {
@@ -376,8 +375,6 @@ describe("a node that waits for work", () => {
       });
     const before = await readsAfter(1);
     const after = await readsAfter((before.xread ?? 0) + 2);
-    const ours = (of: Record<string, number>) =>
-      Object.entries(of).reduce((sum, [name, count]) => (/^(info|client)/.test(name) ? sum : sum + count), 0);
     // Two cycles are ten seconds.
     expect(ours(after) - ours(before)).toBeLessThanOrEqual(10);
     stop.abort();

@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { environmentOf, fit } from "../../src/worker/environment.ts";
 import { taskOf } from "./memory-store.ts";
 import { Yard } from "./yard.ts";
+
+// Real processes on a busy machine.
+setDefaultTimeout(30_000);
 
 const node = { id: "mac-07", labels: [], concurrency: 1, scripts_dir: "", work_dir: "", pass_env: [] as string[] };
 const numbers = { attempt: 2, ttl_ms: 1, heartbeat_ms: 1, fence_ms: 1, timeout_ms: 1, run_url: null };

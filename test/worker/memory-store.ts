@@ -12,6 +12,7 @@ export class MemoryStore implements NodeStore {
   numbers = { ttl_ms: 90_000, heartbeat_ms: 20_000, fence_ms: 60_000, timeout_ms: 60_000 };
   /** While true every verb fails as a store that is gone does. */
   cut = false;
+  refusals = 0;
   /** Answers of `lease` that are lost on the way back. */
   loseAnswers = 0;
   /** Longest append that is taken in one call. */
@@ -111,7 +112,9 @@ export class MemoryStore implements NodeStore {
   }
 
   #reach(): void {
-    if (this.cut) throw new Error("the store is gone");
+    if (!this.cut) return;
+    this.refusals++;
+    throw new Error("the store is gone");
   }
 
   #change(ms: number, signal?: AbortSignal): Promise<void> {

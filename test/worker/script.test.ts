@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, until, Yard } from "./yard.ts";
+
+// Real processes on a busy machine.
+setDefaultTimeout(30_000);
 
 test("runs the script in an empty folder of its own and says that it succeeded", async () => {
   await using yard = new Yard();

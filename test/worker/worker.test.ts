@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, until, Yard } from "./yard.ts";
+
+// Real processes on a busy machine.
+setDefaultTimeout(30_000);
 
 const runs = (yard: Yard) => yard.store.results.map(({ run_id }) => run_id);
 const waiting = (yard: Yard) => `until [ -e ${yard.path("end")} ]; do sleep 0.02; done`;

@@ -68,9 +68,9 @@ function expectRan(ended: string): void {
   if (ended !== "ran") throw new Error(`the worker found ${ended}`);
 }
 
-/** Waits until a condition holds; fails after ten seconds. */
+/** Waits until a condition holds; fails after 25 seconds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !holds(); await Bun.sleep(5)) {
+  for (const end = Date.now() + 25_000; !holds(); await Bun.sleep(5)) {
     if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
   }
 }

@@ -5,18 +5,21 @@ import type { Client } from "./clients.ts";
 export type Bell = "work" | "stop" | "posts";
 
 const block_ms = 5000;
-const bellRest_ms = 10;
 const brokenRest_ms = 500;
+
+/** In a busy pool the bells ring without end: after so many strokes in one second the reader rests between two reads. */
+const crowd = 200;
+const crowdRest_ms = 10;
 
 /**
  * What rings in Redis, heard in this process. One blocking connection, opened by the first who waits, reads the last stroke of
- * every bell that somebody here has ever waited for: an idle process costs one XREAD per 5 s.
+ * every bell that somebody here waits for: an idle process costs one XREAD per 5 s.
  */
 export class Bells {
   readonly #prefix: string;
   readonly #open: () => Client;
   readonly #strokes: Record<Bell, number> = { work: 0, stop: 0, posts: 0 };
-  /** The id of the last stroke read; from 0 on, so that the first read tells where we are and none is missed after it. */
+  /** The last stroke read of every bell that is listened to; from 0 on, where at most one stroke lies, so that none is missed. */
   readonly #read = new Map<Bell, string>();
   readonly #waiting = new Set<() => void>();
   #client: Client | null = null;
@@ -29,8 +32,18 @@ export class Bells {
 
   /** How often the bell rang so far; taken before asking Redis, so that a stroke in between ends the wait at once. */
   strokes(bell: Bell): number {
-    this.#listenFor(bell);
+    if (!this.closed && !this.#read.has(bell)) {
+      this.#read.set(bell, "0-0");
+      this.#client?.disconnect(); // its blocked read does not know this bell
+      void this.#listen((this.#client = this.#open()));
+    }
     return this.#strokes[bell];
+  }
+
+  /** Rings in this process alone. */
+  ring(...rung: Bell[]): void {
+    for (const bell of rung) this.#strokes[bell]++;
+    for (const look of this.#waiting) look();
   }
 
   /** Resolves when the bell has rung more often than `heard`, when the time is up, or when the signal fires. */
@@ -57,31 +70,22 @@ export class Bells {
   close(): void {
     this.closed = true;
     this.#client?.disconnect();
-    this.#tell();
-  }
-
-  #listenFor(bell: Bell): void {
-    if (this.closed || this.#read.has(bell)) return;
-    this.#read.set(bell, "0-0");
-    if (this.#client)
-      this.#client.disconnect(true); // the read that blocks does not know this bell
-    else void this.#listen((this.#client = this.#open()));
+    this.ring();
   }
 
   async #listen(client: Client): Promise<void> {
-    while (!this.closed) {
-      const bells = [...this.#read.keys()];
-      const keys = bells.map((bell) => `${this.#prefix}bell:${bell}`);
+    const bells = [...this.#read.keys()];
+    const keys = bells.map((bell) => `${this.#prefix}bell:${bell}`);
+    const isCrowded = counter();
+    while (client === this.#client && !this.closed) {
       try {
-        const rung = await client.xread("BLOCK", block_ms, "STREAMS", ...keys, ...this.#read.values());
-        for (const [key, entries] of rung ?? []) this.#hear(bells[keys.indexOf(key)], entries.at(-1)?.[0]);
-        // In a busy pool one stroke stands for all of the next 10 ms.
-        if (rung) await rest(bellRest_ms);
+        const read = await client.xread("BLOCK", block_ms, "STREAMS", ...keys, ...this.#read.values());
+        for (const [key, entries] of read ?? []) this.#hear(bells[keys.indexOf(key)], entries.at(-1)?.[0]);
+        if (read && isCrowded()) await rest(crowdRest_ms);
       } catch {
-        // Whoever waits asks again, and learns what the matter is.
-        for (const bell of bells) this.#strokes[bell]++;
-        this.#tell();
-        if (!this.closed) await rest(brokenRest_ms);
+        if (client !== this.#client) return;
+        this.ring(...bells); // whoever waits asks again, and learns what the matter is
+        await rest(brokenRest_ms);
       }
     }
   }
@@ -89,13 +93,20 @@ export class Bells {
   #hear(bell: Bell | undefined, id: string | undefined): void {
     if (!bell || !id) return;
     this.#read.set(bell, id);
-    this.#strokes[bell]++;
-    this.#tell();
+    this.ring(bell);
   }
+}
 
-  #tell(): void {
-    for (const look of this.#waiting) look();
-  }
+/** Counts its calls per second; true beyond `crowd`. */
+function counter(): () => boolean {
+  let second = 0;
+  let count = 0;
+  return () => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) count = 0;
+    second = now;
+    return ++count > crowd;
+  };
 }
 
 const rest = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));

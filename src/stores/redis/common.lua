@@ -81,7 +81,6 @@ local function leave(run)
   redis.call("SREM", key("on", h[3]), run)
   for _, lock in ipairs(cjson.decode(h[2] or "[]")) do redis.call("SREM", key("held", lock), run) end
   redis.call("PEXPIRE", key("log", run, h[4]), setting("logs_ms"))
-  ring("stop")
 end
 
 local function over(run, from, state, reason, result)
@@ -106,6 +105,7 @@ end
 local function lose(run)
   local hash = key("run", run)
   leave(run)
+  ring("stop")
   local lost = redis.call("HINCRBY", hash, "lost", 1)
   local cancelled = field(hash, "cancel")
   if cancelled then

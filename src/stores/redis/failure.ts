@@ -20,7 +20,7 @@ export function failure(error: unknown, place: string): MeshError {
     });
   if (code === "NOPERM")
     return new MeshError("permission", `redis at ${place} does not let this user do that`, {
-      hint: "give the user the rights that docs/redis.md lists",
+      hint: "it needs ~{<pool>}:* with @stream @hash @string @set @sortedset eval evalsha del exists pexpire persist time info",
     });
   if (/user_script:/.test(message))
     return new MeshError("bug", `a script failed in redis at ${place}, line ${/user_script:(\d+)/.exec(message)?.[1]}`);

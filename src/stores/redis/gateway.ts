@@ -19,7 +19,7 @@ const batch = 100;
 
 /** Makes the verbs that only a gateway holds. */
 export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeStore | keyof OperatorStore | "about"> {
-  const due = new DueTimes();
+  const due = new DueTime();
   return {
     stirred: makeStirred(bells, due),
 
@@ -107,32 +107,31 @@ function rulesAsText({ lanes, locks, lease, keep, admin_url }: Rules) {
   };
 }
 
-/** When posts fall due that a claim could not yet take, by this process's own clock. */
-class DueTimes {
-  #times: number[] = [];
+/** When the next post falls due that a claim could not yet take, by this process's own clock. */
+class DueTime {
+  #next = Infinity;
 
   remember(in_ms: number): void {
-    const at = Math.ceil(performance.now() + in_ms) + 1;
-    if (!this.#times.includes(at)) this.#times.push(at);
+    this.#next = Math.min(this.#next, performance.now() + in_ms + 1);
   }
 
-  /** Milliseconds until the next; what is past is told once. */
-  next_ms(): number {
-    const now = performance.now();
-    const next = Math.min(...this.#times);
-    this.#times = this.#times.filter((at) => at > now);
-    return Math.max(0, next - now);
+  /** Milliseconds until then; 0 once when it is past: its caller claims, and learns of the one after it. */
+  left_ms(): number {
+    const left = this.#next - performance.now();
+    if (left > 0) return left;
+    this.#next = Infinity;
+    return 0;
   }
 }
 
 /** What rang while its caller was busy ends the next wait at once; a caller is known by its signal. */
-function makeStirred(bells: Bells, due: DueTimes): Store["stirred"] {
+function makeStirred(bells: Bells, due: DueTime): Store["stirred"] {
   const nobody = {};
   const heardBy = new WeakMap<object, number>();
   return async (wait: Wait) => {
     const caller = wait.signal ?? nobody;
     const heard = heardBy.get(caller) ?? bells.strokes("posts");
-    await bells.after("posts", heard, { ...wait, ms: Math.min(wait.ms, due.next_ms()) });
+    await bells.after("posts", heard, { ...wait, ms: Math.min(wait.ms, due.left_ms()) });
     heardBy.set(caller, bells.strokes("posts"));
   };
 }

@@ -2,8 +2,8 @@ import { Cluster, type Redis } from "ioredis";
 import { MeshError } from "../../core/error.ts";
 import type { Secret } from "../../core/secret.ts";
 import { log } from "../../log.ts";
-import { type Client, openClient, openCluster, patience_ms, type Profile, type RedisUrl, settled } from "./clients.ts";
-import { demandDurable, durabilityInWords, type Info, readInfo } from "./durability.ts";
+import { type Client, openClient, openCluster, patience_ms, type RedisUrl, settled } from "./clients.ts";
+import { demandDurable, durabilityInWords, readInfo } from "./durability.ts";
 import { failure, silent } from "./failure.ts";
 import { scripts, type Verb } from "./scripts.ts";
 
@@ -32,7 +32,9 @@ export class Link {
   /** The inspection of the present connection; null while there is none. */
   #inspection: Promise<void> | null = null;
   #refused: MeshError | null = null;
+  /** What was logged of the present outage: it is told once. */
   #away = false;
+  #unfit: string | null = null;
   #closed = false;
 
   constructor(options: LinkOptions) {
@@ -43,9 +45,10 @@ export class Link {
     this.#watch(this.#client);
   }
 
-  /** Waits a little for the first connection. Throws `config` when Redis is there but would lose what it is given. */
+  /** Waits a little for the first connection. Throws when Redis is there and unfit: `config`, or `permission` for a wrong password. */
   async ready(): Promise<void> {
     await settled(this.#client, patience_ms);
+    if (this.#refused) throw this.#refused;
     await this.#inspection?.catch((error: unknown) => {
       if (error instanceof MeshError && error.kind === "config") throw error;
     });
@@ -152,7 +155,7 @@ export class Link {
     this.#refused = null;
     const inspection = this.#demandFit(client).catch((error: unknown) => {
       const why = failure(error, this.place);
-      log.warn("store refused", { store: this.place, why: why.message });
+      this.#tellUnfit(why);
       const again = setTimeout(() => {
         if (this.#inspection === inspection) this.#inspect(client);
       }, unfit_ms);
@@ -165,7 +168,8 @@ export class Link {
 
   async #demandFit(client: Client): Promise<void> {
     const infos = await Promise.all(mastersOf(client).map(async (node) => readInfo(await node.info())));
-    const [first = {}] = infos;
+    const [first] = infos;
+    if (!first) throw silent(this.place); // a cluster of which no master is known yet
     if (!(client instanceof Cluster) && first.cluster_enabled === "1" && (await knowsItsAddress(client)))
       return await this.#joinCluster(client);
     this.durability = durabilityInWords(first, await appendfsync(client));
@@ -188,9 +192,15 @@ export class Link {
     log.warn("store lost", { store: this.place });
   }
 
+  #tellUnfit({ message: why }: MeshError): void {
+    if (this.#unfit !== why) log.warn("store refused", { store: this.place, why });
+    this.#unfit = why;
+  }
+
   #tellBack(): void {
-    if (!this.#away) return;
+    if (!this.#away && this.#unfit === null) return;
     this.#away = false;
+    this.#unfit = null;
     log.info("store reached again", { store: this.place, durability: this.durability });
   }
 }
@@ -223,5 +233,3 @@ function json(ask: object): string {
     ? JSON.stringify(ask, (_, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value))
     : text;
 }
-
-export type { Info, Profile };

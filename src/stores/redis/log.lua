@@ -8,10 +8,9 @@ if ask.offset > logged then return logged end
 
 local fresh = ARGV[3]:sub(logged - ask.offset + 1)
 if #fresh == 0 then return logged end
-local room = ask.limit - logged
-if room > 0 then
-  redis.call("APPEND", file, fresh:sub(1, room))
-  if #fresh > room then redis.call("APPEND", file, "\n[log cut here: the store keeps " .. ask.limit .. " bytes]\n") end
+if logged <= ask.limit then
+  redis.call("APPEND", file, fresh:sub(1, ask.limit - logged))
+  if logged + #fresh > ask.limit then redis.call("APPEND", file, "\n[log cut here: the store keeps " .. ask.limit .. " bytes]\n") end
 end
 -- Beyond the limit the offset moves on, so that the node need not know of it.
 return redis.call("HINCRBY", hash, "logged", #fresh)

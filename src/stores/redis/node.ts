@@ -24,7 +24,9 @@ export function nodeVerbs(link: Link, bells: Bells): Omit<NodeStore, "close"> {
     async finish(result: Result) {
       const { run_id, attempt, state, reason, mesh_node_id: node } = result;
       const ask = { run_id, attempt, state, node, reason: reason ?? "", result: JSON.stringify(result) };
-      return (await link.call("finish", ask)) === "ok" ? "ok" : "stale";
+      const said = await link.call("finish", ask);
+      bells.ring("stop"); // whoever still renews it in this process; nobody else holds it
+      return said === "ok" ? "ok" : "stale";
     },
 
     async report(report: Report) {

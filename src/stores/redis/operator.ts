@@ -12,9 +12,11 @@ export function operatorVerbs(link: Link): OperatorStore {
   return {
     accept: (entry) => accept(link, entry),
 
-    async list({ cursor, limit, ...filter }: Filter) {
+    async list({ cursor, limit, states, ...filter }: Filter) {
       const before = /^\d+$/.test(cursor ?? "") ? cursor : undefined;
-      const [next, rows] = list(await link.call("list", { ...filter, limit: Math.min(limit, 1000), before }));
+      const [next, rows] = list(
+        await link.call("list", { ...filter, ...(states?.length && { states }), limit: Math.min(limit, 1000), before }),
+      );
       const runs = list(rows).map((row) => {
         const [run_id, hash] = list(row);
         return runOf(text(run_id), fields(hash));

@@ -1,4 +1,5 @@
 -- ask: limit -> how many runs went; all of a run goes in one step, once it is over and told
+-- Runs carry no expiry of their own, or their indices would outlive them; the dead stay exactly as long as the others.
 local function told(run)
   if tonumber(field(key("run", run), "untold") or 0) > 0 then return false end
   for _, name in ipairs(redis.call("ZRANGE", key("posts", run), 0, -1)) do

@@ -11,7 +11,8 @@ export function accepting(inside: Inside, { tell, end }: Changes) {
   const { db, now, work } = inside;
   const known = db.prepare<{ found: 1 }, [string]>("SELECT 1 AS found FROM run WHERE run_id = ?");
   const depth = db.prepare<{ n: number }, [string, number]>(
-    "SELECT count(*) AS n FROM (SELECT 1 FROM run WHERE state = 'queued' AND lane = ? LIMIT ?)",
+    // A line is `<lane>/<script>`, and "0" is the character after "/".
+    "SELECT count(*) AS n FROM (SELECT 1 FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line > ?1 || '/' AND line < ?1 || '0' LIMIT ?2)",
   );
   const insert = db.prepare<null, [string, string, string, string, string, string, string | null, number]>(`
     INSERT INTO run (run_id, state, lane, line, source, issue_key, task, retry_of, told, queued_at)

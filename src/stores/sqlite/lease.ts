@@ -27,22 +27,22 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
     ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
   const heard = db.prepare<null, [number, string]>("UPDATE node SET last_seen = ? WHERE node = ?");
   const expired = db.prepare<RunningRow, [number]>(
-    "SELECT seq, lane, lost, cancel FROM run WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until, seq",
+    "SELECT seq, lane, lost, cancel FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until, seq",
   );
   const mine = db.prepare<MineRow, [string]>(
-    "SELECT seq, lane, lost, cancel, run_id, attempt, token FROM run WHERE state = 'running' AND node = ? ORDER BY seq",
+    "SELECT seq, lane, lost, cancel, run_id, attempt, token FROM run INDEXED BY run_leased WHERE state = 'running' AND node = ? ORDER BY seq",
   );
   const byToken = db.prepare<LeasedRow, [string, string]>(
-    "SELECT task, attempt FROM run WHERE state = 'running' AND node = ? AND token = ?",
+    "SELECT task, attempt FROM run INDEXED BY run_leased WHERE state = 'running' AND node = ? AND token = ?",
   );
   const take = db.prepare<LeasedRow, [string, string, number, number, number]>(`
     UPDATE run SET state = 'running', reason = NULL, attempt = attempt + 1, told = told + 1, again = 0,
       node = ?, token = ?, lease_until = ?, started_at = ? WHERE seq = ? RETURNING task, attempt`);
   const worthALook = db.prepare<{ yes: number }, [number]>(`
     SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
-      OR EXISTS (SELECT 1 FROM run WHERE state = 'running' AND lease_until <= ?) AS yes`);
+      OR EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ?) AS yes`);
   const nextExpiry = db.prepare<{ at: number | null }, []>(
-    "SELECT min(lease_until) AS at FROM run WHERE state = 'running'",
+    "SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'",
   );
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",

@@ -1,5 +1,5 @@
 import { MeshError } from "../../core/error.ts";
-import type { Result, Run, RunState, Task } from "../../core/records.ts";
+import { isOver, runStates, type Result, type Run, type RunState, type Task } from "../../core/records.ts";
 import type { Filter, PostRow, Shown } from "../store.ts";
 import type { Inside } from "./inside.ts";
 
@@ -81,13 +81,26 @@ function conditions({ states, lane, source, issue_key, cursor }: Filter) {
     terms.push(sql);
     values.push(...given);
   };
-  if (states) term(`state IN (${states.map(() => "?").join(", ")})`, ...states);
+  if (states) term(inStates(states));
   if (lane !== undefined) term("lane = ?", lane);
   if (source !== undefined) term("source = ?", source);
   if (issue_key !== undefined) term("issue_key = ?", issue_key);
   if (cursor !== undefined) term("seq < ?", seqOf(cursor));
   return { where: terms.length === 0 ? "" : `WHERE ${terms.join(" AND ")}`, values };
 }
+
+/** The states as literals, for the indices are partial: SQLite uses them where it sees what they hold. */
+function inStates(states: RunState[]): string {
+  const known = runStates.filter((state) => states.includes(state));
+  const over = known.filter(isOver);
+  const live = known.filter((state) => !isOver(state));
+  const ended = `state IN (${over.map((state) => `'${state}'`).join(", ")}) AND ended_at IS NOT NULL`;
+  if (live.length === 0) return ended;
+  const rows = live.map((state) => `SELECT seq FROM run INDEXED BY ${indexOf[state]} WHERE state = '${state}'`);
+  return `(seq IN (${rows.join(" UNION ALL ")}) OR ${ended})`;
+}
+
+const indexOf = { queued: "run_waiting", running: "run_leased" };
 
 function seqOf(cursor: string): number {
   if (!/^\d{1,15}$/.test(cursor))

@@ -13,16 +13,17 @@ interface Head {
 export function choosing(inside: Inside) {
   const { db, now } = inside;
   const busy = db.prepare<{ lane: string; n: number }, []>(
-    "SELECT lane, count(*) AS n FROM run WHERE state = 'running' GROUP BY lane",
+    "SELECT lane, count(*) AS n FROM run INDEXED BY run_leased WHERE state = 'running' GROUP BY lane",
   );
   // Steps from line to line through the index, however many runs wait in each.
   const lines = db.prepare<{ line: string }, []>(`
     WITH RECURSIVE step (line) AS (
-      SELECT min(line) FROM run WHERE state = 'queued'
-      UNION ALL SELECT (SELECT min(line) FROM run WHERE state = 'queued' AND line > step.line) FROM step WHERE step.line IS NOT NULL)
+      SELECT min(line) FROM run INDEXED BY run_waiting WHERE state = 'queued'
+      UNION ALL SELECT (SELECT min(line) FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line > step.line) FROM step WHERE step.line IS NOT NULL)
     SELECT line FROM step WHERE line IS NOT NULL`);
+  // Within a line what came back is the oldest anyway.
   const headOf = db.prepare<Head, [string]>(
-    "SELECT seq, again, queued_at FROM run WHERE state = 'queued' AND line = ? ORDER BY again DESC, seq LIMIT 1",
+    "SELECT seq, again, queued_at FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line = ? ORDER BY seq LIMIT 1",
   );
 
   return function next(

@@ -16,7 +16,7 @@ export function noting(inside: Inside) {
   const { db, now } = inside;
   const allNodes = db.prepare<NodeRecord, []>("SELECT node, facts, last_seen, mode, why FROM node ORDER BY node");
   const running = db.prepare<{ node: string; run_id: string; attempt: number }, []>(
-    "SELECT node, run_id, attempt FROM run WHERE state = 'running' ORDER BY seq",
+    "SELECT node, run_id, attempt FROM run INDEXED BY run_leased WHERE state = 'running' ORDER BY seq",
   );
   const allDeliveries = db.prepare<DeliveryNote, [number]>(
     "SELECT at, source, correlation_id, outcome, reason, run_id, issue_key FROM delivery ORDER BY id DESC LIMIT ?",

@@ -33,10 +33,10 @@ export function posting({ db, now, news }: Inside) {
   );
   const pausedUntil = db.prepare<{ at: number }, [string]>("SELECT paused_until AS at FROM destination WHERE name = ?");
   const earliest = db.prepare<{ subject: string; due_at: number }, [string, number, number]>(
-    `SELECT subject, due_at FROM post p WHERE p.destination = ? AND ${mayGo} ORDER BY p.due_at, p.seq LIMIT 1`,
+    `SELECT subject, due_at FROM post p WHERE p.destination = ? AND ${mayGo} ORDER BY p.due_at, p.rowid LIMIT 1`,
   );
   const newest = db.prepare<{ key: string }, [string, string, number, number]>(
-    `SELECT post_key AS key FROM post p WHERE p.subject = ? AND p.destination = ? AND ${mayGo} ORDER BY p.seq DESC LIMIT 1`,
+    `SELECT post_key AS key FROM post p INDEXED BY post_line WHERE p.subject = ? AND p.destination = ? AND ${mayGo} ORDER BY p.seq DESC LIMIT 1`,
   );
   const start = db.prepare<null, [string, number, number, string]>(
     "UPDATE post SET status = 'sending', tries = tries + 1, claim = ?, claim_until = ?, at = ? WHERE post_key = ?",

@@ -5,7 +5,7 @@ const version = 1;
 
 // `line` is lane and script in one, so that the head of what a node may take is one step into one index.
 // `told` is the seq of the last event of the run. Locks and limits have no table: they are counted from the running
-// rows, so they cannot outlive a lease.
+// rows, so they cannot outlive a lease. An index costs every accept: what only ended runs need indexes only those.
 const tables = `
 CREATE TABLE run (
   seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, reason TEXT,
@@ -13,13 +13,13 @@ CREATE TABLE run (
   attempt INT NOT NULL DEFAULT 0, lost INT NOT NULL DEFAULT 0, told INT NOT NULL DEFAULT 0, again INT NOT NULL DEFAULT 0,
   node TEXT, token TEXT, lease_until INT, cancel TEXT, result TEXT, ended_by INT,
   queued_at INT NOT NULL, started_at INT, ended_at INT) STRICT;
-CREATE INDEX run_waiting ON run(line, again DESC, seq) WHERE state = 'queued';
+CREATE INDEX run_waiting ON run(line, seq) WHERE state = 'queued';
 CREATE INDEX run_leased ON run(lease_until) WHERE state = 'running';
-CREATE INDEX run_state ON run(state, seq);
+CREATE INDEX run_over ON run(ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX run_ended ON run(state, seq) WHERE ended_at IS NOT NULL;
 CREATE INDEX run_issue ON run(source, issue_key, seq);
 
 CREATE TABLE mark (mark BLOB PRIMARY KEY, run_id TEXT NOT NULL, first_seen INT NOT NULL, keep_until INT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX mark_old ON mark(keep_until);
 
 CREATE TABLE event (
   id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, seq INT NOT NULL, state TEXT NOT NULL, at INT NOT NULL,

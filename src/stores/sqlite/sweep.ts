@@ -10,7 +10,7 @@ const shortestReceipt = 86_400_000;
 export function sweeping(inside: Inside, logs: Logs) {
   const { db, now, commit } = inside;
   const old = db.prepare<{ seq: number; run_id: string }, [number, number]>(`
-    SELECT seq, run_id FROM run WHERE state IN ('succeeded', 'failed', 'cancelled', 'dead') AND ended_at <= ?
+    SELECT seq, run_id FROM run INDEXED BY run_over WHERE ended_at <= ?
       AND run_id NOT IN (SELECT subject FROM event)
       AND NOT EXISTS (SELECT 1 FROM post WHERE subject = run_id AND status IN ('waiting', 'sending')) LIMIT ?`);
   const dropRun = db.prepare<null, [number]>("DELETE FROM run WHERE seq = ?");
@@ -21,9 +21,10 @@ export function sweeping(inside: Inside, logs: Logs) {
       AND subject NOT IN (SELECT subject FROM event)
       AND NOT EXISTS (SELECT 1 FROM post WHERE post.subject = report.subject AND status IN ('waiting', 'sending')) LIMIT ?`);
   const dropReport = db.prepare<null, [string]>("DELETE FROM report WHERE subject = ?");
-  const dropMarks = db.prepare<null, [number, number]>(
-    "DELETE FROM mark WHERE mark IN (SELECT mark FROM mark WHERE keep_until <= ? LIMIT ?)",
+  const marksAfter = db.prepare<{ mark: Uint8Array; keep_until: number }, [Uint8Array, number]>(
+    "SELECT mark, keep_until FROM mark WHERE mark > ? ORDER BY mark LIMIT ?",
   );
+  const dropMark = db.prepare<null, [Uint8Array]>("DELETE FROM mark WHERE mark = ?");
   const isOpen = db.prepare<{ found: 1 }, [string]>(
     "SELECT 1 AS found FROM run WHERE run_id = ? AND state IN ('queued', 'running')",
   );
@@ -64,7 +65,13 @@ export function sweeping(inside: Inside, logs: Logs) {
   return async function sweep(): Promise<number> {
     const runs = await inSteps(sweepRuns);
     await inSteps(sweepReports);
-    await inSteps(() => dropMarks.run(now(), rowsPerStep).changes);
+    let last: Uint8Array = new Uint8Array();
+    await inSteps(() => {
+      const marks = marksAfter.all(last, rowsPerStep);
+      for (const { mark, keep_until } of marks) if (keep_until <= now()) dropMark.run(mark);
+      last = marks.at(-1)?.mark ?? last;
+      return marks.length;
+    });
     // Files have the time of their disk, not ours.
     await logs.sweep(Date.now() - inside.rules.keep.logs_ms, (run_id) => isOpen.get(run_id) !== null);
     return runs;

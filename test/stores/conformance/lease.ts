@@ -173,6 +173,18 @@ export function leasing(open: Open): void {
     );
 
     test(
+      "gives what came back before an older run that nobody has had",
+      withStore(open, async ({ node }) => {
+        await queue(node, { script: "notarize" });
+        const returned = await queue(node);
+        const held = heldOf(await leased(node));
+        expect(held.run_id).toBe(returned.run_id);
+        await node.finish(resultOf(held, "queued"));
+        expect((await leased(node, askOf({ scripts: ["notarize", "build-ios"] }))).task.run_id).toBe(returned.run_id);
+      }),
+    );
+
+    test(
       "takes back at once what a node neither holds nor asks for, and counts it as lost",
       withStore(open, async ({ store, node }) => {
         await store.publish(rulesOf({ lanes: { ios: laneOf({ max_lost: 2 }) } }));

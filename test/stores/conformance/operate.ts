@@ -34,6 +34,8 @@ const noteOf = (n: number, over: Partial<DeliveryNote> = {}): DeliveryNote => ({
   ...over,
 });
 
+const ending = (tail: string): string => Bun.randomUUIDv7().slice(0, -tail.length) + tail;
+
 export function operating(open: Open): void {
   describe("list and show", () => {
     test(
@@ -111,7 +113,6 @@ export function operating(open: Open): void {
     test(
       "finds a run by any unique ending of four characters or more",
       withStore(open, async ({ node }) => {
-        const ending = (tail: string) => Bun.randomUUIDv7().slice(0, -tail.length) + tail;
         const [one, two, three] = [ending("aaa111"), ending("bbb111"), ending("ccc222")];
         for (const run_id of [one, two, three]) await queue(node, { run_id });
         expect((await seen(node, "a111")).run.run_id).toBe(one);
@@ -121,7 +122,7 @@ export function operating(open: Open): void {
         expect(await node.show("dddd")).toBeNull();
         expect(await node.show("%222")).toBeNull();
         await queue(node, { run_id: ending("aa111") });
-        expect(node.show("a111")).rejects.toMatchObject({ kind: "data" });
+        await expect(node.show("a111")).rejects.toMatchObject({ kind: "data" });
       }),
     );
   });

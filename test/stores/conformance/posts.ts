@@ -230,11 +230,11 @@ export function posting(open: Open): void {
         const { store } = given;
         await wholeStory(given, "chat:builds", "chat:news");
         await wholeStory(given, "chat:builds");
-        const until = Date.now() + never;
-        await later(store, await claimed(store, chat), 0, { pause_until: until });
+        const pause_until = Date.now() + never;
+        await later(store, await claimed(store, chat), 0, { pause_until });
         const { post, next_at } = { next_at: null, ...(await claim(store)) };
         expect(post).toBeNull();
-        expect(next_at).toBeGreaterThan(until - never / 2);
+        expect(next_at).toBeGreaterThan(pause_until - never / 2);
         expect((await claimed(store, ["chat:builds", "chat:news"])).destination).toBe("chat:news");
       }),
     );

@@ -1,0 +1,261 @@
+import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { Notes } from "../../src/gateway/notes.ts";
+import { Quiet } from "../../src/gateway/quiet.ts";
+import { startReaper } from "../../src/gateway/reap.ts";
+import { butFor, eventually, openGatehouse, raw, told, wanted } from "./gatehouse.ts";
+
+const header = "x-meshmac-correlation-id";
+
+describe("the public side", () => {
+  test.each(["/", "/runs/x", "/api/v1/runs", "/api/v1/node/lease", "/jira", "/jira/openclaw/", "/metrics"])(
+    "has nothing at %s",
+    async (path) => {
+      await using house = await openGatehouse();
+      for (const method of ["GET", "POST"]) {
+        const { status, body, headers } = await told(fetch(house.server.publicUrl + path, { method }));
+        expect([status, body.error]).toEqual([404, "no such door"]);
+        expect(headers.get(header)).toBe(String(body.correlation_id));
+      }
+    },
+  );
+
+  test("says where its doors are, with the port it really took", async () => {
+    await using house = await openGatehouse();
+    const { doors, publicUrl, adminUrl } = house.server;
+    expect(new URL(publicUrl).port).not.toBe("0");
+    expect(adminUrl).not.toBe(publicUrl);
+    expect(doors).toEqual([
+      { source: "jira", url: `${publicUrl}/jira/openclaw`, header: "X-Meshmac-Jira-Token" },
+      { source: "youtrack", url: `${publicUrl}/youtrack/webhook`, header: "X-YouTrack-Token" },
+    ]);
+  });
+
+  test("refuses two doors on one path, and an address range that is none", async () => {
+    const path = "/youtrack/webhook";
+    await expect(openGatehouse({ jira: { path } })).rejects.toMatchObject({ kind: "config" });
+    await expect(openGatehouse({ jira: { allow_ips: ["10.0.0.0/99"] } })).rejects.toMatchObject({ kind: "config" });
+  });
+
+  test("says which setting names an address that is taken", async () => {
+    await using house = await openGatehouse();
+    const listen = new URL(house.server.adminUrl).host;
+    const second = openGatehouse({ gateway: { admin: { listen } } });
+    await expect(second).rejects.toMatchObject({
+      kind: "unavailable",
+      hint: expect.stringContaining("gateway.admin.listen"),
+    });
+  });
+
+  test("never shows what went wrong inside", async () => {
+    await using house = await openGatehouse({
+      wrap: (store) => butFor(store, { list: () => Promise.reject(new Error("secret detail")) }),
+    });
+    const { status, body } = await told(fetch(`${house.server.adminUrl}/api/v1/runs`));
+    expect(status).toBe(500);
+    expect(Object.keys(body)).toEqual(["error", "correlation_id"]);
+    expect(body.error).toBe("internal error");
+  });
+});
+
+describe("health", () => {
+  test("is good while the store can be written", async () => {
+    await using house = await openGatehouse();
+    for (const path of ["/healthz", "/readyz", "/startupz"]) {
+      const { status, body } = await eventually(path, async () => {
+        const answer = await told(fetch(house.server.publicUrl + path));
+        return answer.status === 200 && answer;
+      });
+      expect([status, body]).toEqual([200, { status: "ok" }]);
+    }
+    const { body } = await told(fetch(`${house.server.adminUrl}/readyz`));
+    expect(body).toMatchObject({ state: "ready", failing: [], mesh_node_id: "mac-07", version: expect.any(String) });
+  });
+
+  test("is bad while it cannot, and says why on the admin side alone", async () => {
+    await using house = await openGatehouse({
+      wrap: (store) => butFor(store, { check: () => Promise.reject(new Error("read-only")) }),
+    });
+    for (const path of ["/healthz", "/readyz"]) {
+      const { status, body } = await told(fetch(house.server.publicUrl + path));
+      expect([status, body]).toEqual([503, { status: "unavailable" }]);
+    }
+    const { status, body } = await told(fetch(`${house.server.adminUrl}/readyz`));
+    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store"]]);
+    // Not a reason to start it over.
+    expect((await fetch(`${house.server.publicUrl}/startupz`)).status).toBe(200);
+  });
+
+  test("asks the store once, however many ask", async () => {
+    let asked = 0;
+    await using house = await openGatehouse({
+      wrap: (store) => butFor(store, { check: async () => void asked++ }),
+    });
+    await Promise.all(Array.from({ length: 50 }, () => fetch(`${house.server.publicUrl}/readyz`)));
+    expect(asked).toBeLessThan(5);
+  });
+
+  test("answers GET and HEAD only", async () => {
+    await using house = await openGatehouse();
+    const { status, headers } = await told(fetch(`${house.server.publicUrl}/readyz`, { method: "POST" }));
+    expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    expect((await fetch(`${house.server.publicUrl}/readyz`, { method: "HEAD" })).status).toBe(200);
+  });
+});
+
+describe("a drain", () => {
+  test("says 503 on /readyz at once and keeps the doors open", async () => {
+    await using house = await openGatehouse();
+    const drained = house.server.drain(60_000);
+    const { status } = await told(fetch(`${house.server.publicUrl}/readyz`));
+    expect(status).toBe(503);
+    expect((await told(fetch(`${house.server.adminUrl}/readyz`))).body.state).toBe("draining");
+    expect((await fetch(`${house.server.publicUrl}/healthz`)).status).toBe(200);
+    const taken = await house.deliver();
+    expect([taken.status, taken.headers.get("connection")]).toEqual([200, "close"]);
+    await house.server.stop();
+    await drained;
+    await expect(fetch(`${house.server.publicUrl}/readyz`)).rejects.toThrow();
+  });
+
+  test("answers what it had accepted before it closes", async () => {
+    const reached = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    await using house = await openGatehouse({
+      wrap: (store) =>
+        butFor(store, {
+          accept: async (entry) => {
+            reached.resolve();
+            await release.promise;
+            return await store.accept(entry);
+          },
+        }),
+    });
+    const answer = house.deliver();
+    await reached.promise;
+    const drained = house.server.drain(0);
+    release.resolve();
+    expect((await answer).body.status).toBe("queued");
+    await drained;
+  });
+
+  test("keeps what was still to be noted", async () => {
+    await using house = await openGatehouse();
+    await house.deliver(wanted("MOB-1", { labels: [] }));
+    await house.server.drain(0);
+    expect(await house.store.deliveries(5, "ignored")).toHaveLength(1);
+  });
+});
+
+test("speaks TLS, and with a client CA only to those who have a certificate", async () => {
+  const make = Bun.spawnSync(["openssl", "version"]);
+  if (!make.success) return; // nothing to make a certificate with
+  await using house = await openGatehouse();
+  const cert = join(house.dir, "cert.pem");
+  const key = join(house.dir, "key.pem");
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  Bun.spawnSync(["openssl", "req", "-x509", ...curve, "-keyout", key, "-out", cert, ...subject]);
+  const ca = await Bun.file(cert).text();
+
+  await using open = await openGatehouse({ gateway: { tls: { cert, key } } });
+  expect(open.server.publicUrl).toStartWith("https://");
+  expect((await fetch(`${open.server.publicUrl}/readyz`, { tls: { ca } })).status).toBe(200);
+
+  await using mutual = await openGatehouse({ gateway: { tls: { cert, key, client_ca: cert } } });
+  const url = `${mutual.server.publicUrl}/readyz`;
+  await expect(fetch(url, { tls: { ca } })).rejects.toThrow();
+  expect((await fetch(url, { tls: { ca, cert: ca, key: await Bun.file(key).text() } })).status).toBe(200);
+  rmSync(cert);
+});
+
+describe("notes", () => {
+  const note = {
+    at: 1,
+    source: "jira",
+    correlation_id: "c",
+    outcome: "ignored" as const,
+    reason: "r",
+    run_id: null,
+    issue_key: null,
+  };
+
+  test("that the store refuses are dropped, and the next ones tried again", async () => {
+    const kept: number[] = [];
+    let refuse = true;
+    const notes = new Notes(
+      {
+        note: async (batch) => {
+          if (refuse) throw new Error("busy");
+          kept.push(batch.length);
+        },
+      },
+      1_000_000,
+    );
+    notes.add(note);
+    await notes.flush();
+    refuse = false;
+    for (let i = 0; i < 3; i++) notes.add(note);
+    await notes.flush();
+    expect(kept).toEqual([3]);
+  });
+
+  test("wait in bounded number while the store hangs", async () => {
+    const release = Promise.withResolvers<void>();
+    const kept: number[] = [];
+    const notes = new Notes(
+      { note: async (batch) => (await release.promise, void kept.push(batch.length)) },
+      1_000_000,
+    );
+    notes.add(note);
+    const first = notes.flush();
+    for (let i = 0; i < 20_000; i++) notes.add(note);
+    const second = notes.flush();
+    release.resolve();
+    await Promise.all([first, second]);
+    expect(kept).toEqual([1, 10_000]);
+  });
+});
+
+test("one line per stranger and second reaches the log, with how many were held back", () => {
+  let now = 0;
+  const quiet = new Quiet(() => now);
+  expect([quiet.ask("a"), quiet.ask("a"), quiet.ask("a"), quiet.ask("b")]).toEqual([0, null, null, 0]);
+  now = 1000;
+  expect([quiet.ask("a"), quiet.ask("b")]).toEqual([2, 0]);
+});
+
+describe("the reaper", () => {
+  const config = { lease: { ttl: 0, heartbeat: 0, fence: 0 }, node: { id: "mac-07" } };
+
+  test("beats and reaps, and goes on after a failure", async () => {
+    const done: string[] = [];
+    const about = { kind: "sqlite" as const, durability: "" };
+    const reaper = startReaper({
+      store: {
+        about,
+        reap: async () => (done.push("reap"), 0),
+        sweep: async () => 0,
+        beat: async (gateway) => {
+          done.push(gateway);
+          throw new Error("busy");
+        },
+      },
+      config: {
+        lease: config.lease,
+        node: { id: "mac-07", labels: [], concurrency: 1, scripts_dir: "", work_dir: "", pass_env: [] },
+      },
+    });
+    await eventually("both", () => done.includes("reap") && done.includes(`mac-07/${process.pid}`));
+    await reaper.stop();
+  });
+});
+
+test("a header phase without an end is cut without harm to others", async () => {
+  await using house = await openGatehouse();
+  const hanging = raw(house.door, "POST /jira/openclaw HTTP/1.1\r\nHost:", /never/);
+  expect((await house.deliver()).status).toBe(200);
+  await house.server.stop();
+  await Promise.allSettled([hanging]);
+});
