@@ -14,10 +14,12 @@ const unprintable = /[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g;
 const pretty = process.stderr.isTTY === true;
 const coloured = pretty && !process.env.NO_COLOR;
 
+// Lines that come within this many milliseconds are written with one call.
+const gather = 10;
 let pending = "";
 let redact = (line: string): string => line;
 
-/** The one consola of the house: stderr, JSON lines off a terminal, one batch per turn of the event loop. */
+/** The one consola of the house: stderr, JSON lines off a terminal, in small batches. */
 const consola = createConsola({
   level: levelOf(process.env.MESHMAC_LOG_LEVEL),
   reporters: [{ log: (entry) => write(entry) }],
@@ -32,7 +34,7 @@ function write(entry: LogObject): void {
   const [message, fields] = entry.args as [string, Fields | undefined];
   const level = entry.type as Level;
   const line = pretty ? forPeople(entry.date, level, message, fields) : forMachines(entry.date, level, message, fields);
-  if (pending === "") setImmediate(flushLog);
+  if (pending === "") setTimeout(flushLog, gather);
   pending += `${redact(line)}\n`;
 }
 

@@ -43,13 +43,13 @@ export function parseStranger(source: string): Json {
 /** Jumps from quote to quote, so that a long text costs no more than a short one; this runs for every delivery. */
 function nestsTooDeep(source: string): boolean {
   let depth = 0;
-  for (let at = 0; at < source.length; at++) {
-    const code = source.charCodeAt(at);
+  for (let here = 0; here < source.length; here++) {
+    const code = source.charCodeAt(here);
     if (code === 34) {
       do {
-        at = source.indexOf('"', at + 1);
-        if (at === -1) return false; // no end of the text: JSON.parse will say so
-      } while (isEscaped(source, at));
+        here = source.indexOf('"', here + 1);
+        if (here === -1) return false; // no end of the text: JSON.parse will say so
+      } while (isEscaped(source, here));
     } else if (code === 123 || code === 91) {
       if (++depth > maxDepth) return true;
     } else if (code === 125 || code === 93) depth--;

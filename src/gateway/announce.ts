@@ -1,7 +1,7 @@
 import { announcementOf } from "../core/announcement.ts";
 import type { RunState } from "../core/records.ts";
 import { log } from "../log.ts";
-import type { NewPost, Store, StoreEvent } from "../stores/store.ts";
+import type { Expansion, NewPost, Store, StoreEvent } from "../stores/store.ts";
 import type { Destinations } from "./destinations.ts";
 import { nap, type Sleep, startLoop } from "./stir.ts";
 
@@ -22,31 +22,26 @@ const gather = 10;
 
 /** Turns every event of the store into one post per destination that wants to hear it, until stopped. */
 export function startAnnouncer({ store, sleep = nap, ...telling }: AnnouncerOptions): { stop(): Promise<void> } {
-  const expand = async (event: StoreEvent): Promise<void> => {
-    const posts = postsOf(event, telling);
-    if (!(await store.expand(event, posts))) return;
-    log.info("state announced", {
-      run_id: event.subject,
-      state: event.state,
-      correlation_id: event.task?.correlation_id,
-      destinations: posts.map(({ destination }) => destination),
-    });
-  };
   return startLoop("announce", { store, sleep }, async () => {
     const events = await store.events(batch);
     if (events.length === 0) return look;
-    await Promise.all(
-      linesOf(events).map((line) => line.reduce((before, event) => before.then(() => expand(event)), done)),
-    );
+    const expansions = events.map((event) => ({ event, posts: postsOf(event, telling) }));
+    const first = await store.expand(expansions);
+    for (const [n, expansion] of expansions.entries()) if (first[n]) tell(expansion);
     await sleep(gather);
     return 0;
   });
 }
 
-const done = Promise.resolve();
-
-/** The events of each subject in their order: subjects may be expanded side by side, a subject's states may not. */
-const linesOf = (events: StoreEvent[]): StoreEvent[][] => [...Map.groupBy(events, ({ subject }) => subject).values()];
+function tell({ event, posts }: Expansion): void {
+  if (posts.length === 0) return;
+  log.info("state announced", {
+    run_id: event.subject,
+    state: event.state,
+    correlation_id: event.task?.correlation_id,
+    destinations: posts.map(({ destination }) => destination),
+  });
+}
 
 /** Makes the posts of one event: one per destination that wants it, each with the key under which it is never made twice. */
 export function postsOf(

@@ -22,6 +22,13 @@ export function answerJson(
   });
 }
 
+/** Answers a delivery that was understood, with no header beyond what a program needs: every delivery pays for each. */
+export function answerSender(body: Json, correlation_id: string): Response {
+  return new Response(JSON.stringify(body), {
+    headers: { "Content-Type": "application/json", [correlationHeader]: correlation_id },
+  });
+}
+
 /** Answers that something is wrong, what to do, and by which id to find it in the log. */
 export function answerError(
   status: number,

@@ -93,7 +93,7 @@ function maskingTasks(store: Store, masks: Masks): Store {
 }
 
 /** Everything in a task that came with the delivery, in one text. */
-const strangersText = ({
+function strangersText({
   issue_key,
   project,
   transition_id,
@@ -101,8 +101,11 @@ const strangersText = ({
   requested_by,
   ref,
   params,
-}: Entry["task"]): string =>
-  [issue_key, project, transition_id, summary, requested_by, ref, ...Object.values(params)].join("\n");
+}: Entry["task"]): string {
+  let all = `${issue_key}\n${project}\n${transition_id}\n${summary}\n${requested_by}\n${ref}`;
+  for (const name in params) all += `\n${params[name]}`;
+  return all;
+}
 
 /** Publishes lanes, locks and lease numbers, and again while the store cannot be reached or may have forgotten them. */
 function keepPublished(store: Store, config: Config): { stop(): void } {

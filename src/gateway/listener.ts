@@ -28,6 +28,8 @@ export function listen({ name, at, tls, largestBody, answer }: ListenOptions): B
       hostname: at.host,
       port: at.port,
       development: false,
+      // Bun 1.4.5 turns this on with `development: false`: a second gateway would share the port in silence.
+      reusePort: false,
       idleTimeout: idleSeconds,
       maxRequestBodySize: largestBody,
       ...(tls && { tls }),

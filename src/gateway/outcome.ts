@@ -3,7 +3,7 @@ import type { Move } from "../core/move.ts";
 import type { DeliveryNote, Task } from "../core/records.ts";
 import { shortLine } from "../core/words.ts";
 import { type Fields, log } from "../log.ts";
-import { answerError, answerJson } from "./answer.ts";
+import { answerError, answerSender } from "./answer.ts";
 import { clientOf } from "./client-ip.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Notes } from "./notes.ts";
@@ -108,7 +108,7 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   }
   ledger.on?.({ door: door.name, outcome: outcome.outcome, status, reason, run_id, issue_key, correlation_id });
   if (outcome.outcome === "refused") return answerError(status, outcome.error, correlation_id, outcome);
-  return answerJson(200, answerBody(outcome, correlation_id), correlation_id);
+  return answerSender(answerBody(outcome, correlation_id), correlation_id);
 }
 
 const said = { queued: "delivery queued", duplicate: "delivery duplicate", ignored: "delivery ignored" } as const;

@@ -104,7 +104,7 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     check,
     publish,
     events: (limit) => read(() => events(limit)),
-    expand: (event, posts) => commit(() => expand(event, posts)),
+    expand: (expansions) => commit(() => expand(expansions)),
     claim: (by, ttl_ms, destinations) => commit(() => claim(by, ttl_ms, destinations)),
     settle: (settlement) => commit(() => settle(settlement)),
     reap,

@@ -135,6 +135,12 @@ export interface NewPost {
   announcement: Announcement;
 }
 
+/** An event and everything that is to be said of it. */
+export interface Expansion {
+  event: StoreEvent;
+  posts: NewPost[];
+}
+
 export interface Claimed {
   key: string;
   claim: string;
@@ -227,8 +233,8 @@ export interface Store extends NodeStore, OperatorStore {
   publish(rules: Rules): Promise<void>;
   /** The oldest events that nobody has expanded, oldest first. */
   events(limit: number): Promise<StoreEvent[]>;
-  /** Turns an event into posts and deletes it, once; false when another gateway was first. */
-  expand(event: StoreEvent, posts: NewPost[]): Promise<boolean>;
+  /** Turns each event into its posts and deletes it, once; answers false for those where another gateway was first. */
+  expand(expansions: Expansion[]): Promise<boolean[]>;
   /** Takes the earliest due post of these destinations, in order per subject and destination; persists "attempt started" first. */
   claim(claim: string, ttl_ms: number, destinations: string[]): Promise<ClaimAnswer>;
   settle(settlement: Settlement): Promise<"ok" | "stale">;

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -64,7 +64,15 @@ export interface Told {
 /** Opens a gateway's inbound side on free ports, over a real store in a folder of its own. */
 export async function openGatehouse(wishes: Wishes = {}): Promise<Gatehouse> {
   const dir = mkdtempSync(join(tmpdir(), "meshmac-gate-"));
-  chmodSync(dir, 0o700);
+  try {
+    return await openedIn(dir, wishes);
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   secret(dir, "jira/inbound.token", tokens.jira);
   secret(dir, "youtrack/inbound.token", tokens.youtrack);
   secret(dir, "admin/api.token", tokens.admin);
@@ -101,7 +109,11 @@ export async function openGatehouse(wishes: Wishes = {}): Promise<Gatehouse> {
   const steps: DeliveryStep[] = [];
   const { commitWithin, wrap = (inner: Store) => inner } = wishes;
   const options = { config, vault, store: wrap(store), on: (step: DeliveryStep) => void steps.push(step) };
-  const server = await openServer({ ...options, ...(commitWithin !== undefined && { commitWithin }) });
+  const opening = openServer({ ...options, ...(commitWithin !== undefined && { commitWithin }) });
+  const server = await opening.catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
   const door = `${server.publicUrl}/jira/openclaw`;
 
   const close = async () => {

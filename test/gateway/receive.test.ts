@@ -176,8 +176,9 @@ describe("a refusal", () => {
   });
 });
 
+const sign = (body: string, key = tokens.jira) => `sha256=${createHmac("sha256", key).update(body).digest("hex")}`;
+
 describe("a signature", () => {
-  const sign = (body: string, key = tokens.jira) => `sha256=${createHmac("sha256", key).update(body).digest("hex")}`;
   const body = JSON.stringify(wanted());
 
   async function post(url: string, headers: Record<string, string>) {

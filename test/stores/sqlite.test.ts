@@ -314,7 +314,8 @@ describe("time", () => {
     await store.finish(resultOf(heldOf(await leased(store))));
     const untold = await queue(store);
     await store.cancel(untold.run_id, "not needed");
-    for (const event of await store.events(10)) if (event.subject === task.run_id) await store.expand(event, []);
+    for (const event of await store.events(10))
+      if (event.subject === task.run_id) await store.expand([{ event, posts: [] }]);
     const marks = async () => {
       const db = new Database(join(folder, "meshmac.db"), { readonly: true });
       const [[n] = []] = db.query<never, []>("SELECT count(*) FROM mark").values();
@@ -339,7 +340,7 @@ describe("time", () => {
     const store = await openIn(newFolder(), { now });
     const tasks = await Promise.all(Array.from({ length: 450 }, () => queue(store)));
     await Promise.all(tasks.map(({ run_id }) => store.cancel(run_id, "not needed")));
-    for (const event of await store.events(1000)) await store.expand(event, []);
+    for (const event of await store.events(1000)) await store.expand([{ event, posts: [] }]);
     const kept = await queue(store);
     time.now += 30 * day;
     expect(await store.sweep()).toBe(450);

@@ -1,16 +1,6 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
-import type {
-  ClaimAnswer,
-  NewPost,
-  NodeStore,
-  OperatorStore,
-  Rules,
-  Settlement,
-  Store,
-  StoreEvent,
-  Wait,
-} from "../store.ts";
+import type { ClaimAnswer, Expansion, NodeStore, OperatorStore, Rules, Settlement, Store, Wait } from "../store.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
 import { claimedOf, eventOf, fields, list, text } from "./rows.ts";
@@ -35,12 +25,15 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
       return list(await link.call("events", { limit })).map(eventOf);
     },
 
-    async expand({ id, subject, seq, state }: StoreEvent, posts: NewPost[]) {
-      const written = posts.map(({ announcement, ...post }) => ({
-        ...post,
-        announcement: JSON.stringify(announcement),
+    async expand(expansions: Expansion[]) {
+      const events = expansions.map(({ event: { id, subject, seq, state }, posts }) => ({
+        id,
+        subject,
+        seq,
+        state,
+        posts: posts.map(({ announcement, ...post }) => ({ ...post, announcement: JSON.stringify(announcement) })),
       }));
-      return (await link.call("expand", { id, subject, seq, state, posts: written })) === 1;
+      return list(await link.call("expand", { events })).map((done) => done === 1);
     },
 
     async claim(claim, ttl_ms, destinations): Promise<ClaimAnswer> {

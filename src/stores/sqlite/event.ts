@@ -1,5 +1,5 @@
 import type { Report, RunState } from "../../core/records.ts";
-import type { NewPost, StoreEvent } from "../store.ts";
+import type { Expansion, StoreEvent } from "../store.ts";
 import type { Inside } from "./inside.ts";
 
 interface EventRow {
@@ -22,8 +22,8 @@ interface EventRow {
 export function telling({ db, now, news }: Inside) {
   const oldest = db.prepare<EventRow, [number]>(`
     SELECT event.*, run.task FROM event LEFT JOIN run ON event.report IS NULL AND run.run_id = event.subject ORDER BY event.id LIMIT ?`);
-  const remove = db.prepare<{ subject: string; seq: number; state: string }, [string]>(
-    "DELETE FROM event WHERE id = ? RETURNING subject, seq, state",
+  const remove = db.prepare<{ id: number }, [string]>(
+    "DELETE FROM event WHERE id IN (SELECT value FROM json_each(?)) RETURNING id",
   );
   const addPost = db.prepare<null, [string, string, string, number, string, string, number, number, number]>(`
     INSERT INTO post (post_key, subject, destination, seq, state, announcement, status, due_at, created_at, at)
@@ -41,16 +41,21 @@ export function telling({ db, now, news }: Inside) {
   return {
     events: (limit: number): StoreEvent[] => oldest.all(limit).map(eventOf),
 
-    expand(event: StoreEvent, posts: NewPost[]): boolean {
-      const row = remove.get(event.id);
-      if (!row) return false;
+    expand(expansions: Expansion[]): boolean[] {
+      const ids = expansions.map(({ event }) => Number(event.id));
+      const first = new Set(remove.all(JSON.stringify(ids)).map(({ id }) => id));
       const time = now();
-      for (const { key, destination, announcement } of posts) {
-        const json = JSON.stringify(announcement);
-        addPost.run(key, row.subject, destination, row.seq, row.state, json, time, time, time);
+      let any = false;
+      for (const [n, { event, posts }] of expansions.entries()) {
+        if (!first.has(ids[n] ?? 0)) continue;
+        for (const { key, destination, announcement } of posts) {
+          const json = JSON.stringify(announcement);
+          addPost.run(key, event.subject, destination, event.seq, event.state, json, time, time, time);
+          any = true;
+        }
       }
-      news.ring();
-      return true;
+      if (any) news.ring();
+      return expansions.map((_, n) => first.has(ids[n] ?? 0));
     },
 
     report(report: Report): "new" | "seen" {

@@ -105,7 +105,7 @@ export function announcing(open: Open): void {
         const first = await store.events(2);
         expect(first.map(({ subject }) => subject)).toEqual(tasks.slice(0, 2).map(({ run_id }) => run_id));
         expect(await store.events(2)).toEqual(first);
-        for (const event of first) await store.expand(event, []);
+        for (const event of first) await store.expand([{ event, posts: [] }]);
         expect((await store.events(2)).map(({ subject }) => subject)).toEqual([tasks[2]?.run_id ?? ""]);
       }),
     );
@@ -119,9 +119,9 @@ export function announcing(open: Open): void {
         const [event] = await store.events(1);
         if (!event) throw new Error("no event");
         const posts = [postOf(event, "chat:builds"), postOf(event, "comment:jira")];
-        const done = await Promise.all([store.expand(event, posts), store.expand(event, posts)]);
-        expect(done.toSorted()).toEqual([false, true]);
-        expect(await store.expand(event, posts)).toBe(false);
+        const done = await Promise.all([store.expand([{ event, posts }]), store.expand([{ event, posts }])]);
+        expect(done.flat().toSorted()).toEqual([false, true]);
+        expect(await store.expand([{ event, posts }])).toEqual([false]);
         expect(await store.events(1)).toEqual([]);
         expect(
           (await seen(node, run_id)).posts.toSorted((a, b) => a.destination.localeCompare(b.destination)),

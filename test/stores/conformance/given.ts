@@ -168,12 +168,9 @@ export const postOf = (event: StoreEvent, destination: string): NewPost => ({
 /** Expands every pending event into one post per destination. */
 export async function expandAll(store: Store, ...destinations: string[]): Promise<StoreEvent[]> {
   const events = await store.events(100);
-  for (const event of events) {
-    await store.expand(
-      event,
-      destinations.map((destination) => postOf(event, destination)),
-    );
-  }
+  await store.expand(
+    events.map((event) => ({ event, posts: destinations.map((destination) => postOf(event, destination)) })),
+  );
   return events;
 }
 
