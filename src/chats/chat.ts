@@ -19,6 +19,31 @@ export const chatOptions = outboundOptions.extend({
   broadcast: z.boolean().default(false),
 });
 
+/** What a chat can do, which may hang on how its entry is configured: a webhook cannot edit where a bot can. */
+export interface Abilities {
+  edit: boolean;
+  thread: boolean;
+  silent: boolean;
+  /** The same request twice makes one message. */
+  idempotent: boolean;
+}
+
+/** What the house adds to an announcement. */
+export interface Given {
+  /** The post's own name, 64 hex digits: the same at every try, for transaction ids. */
+  key: string;
+  /** What the post is about, the same for all states of one run: for threads that need no handle. */
+  subject: string;
+  /** The earlier message to change in place (`policy: update`). */
+  edit?: Handle;
+  /** The first message about this subject, to answer under (`policy: thread`). */
+  thread?: Handle;
+  /** Says that the answers belong together although there is no handle yet (`policy: thread`). */
+  threaded?: boolean;
+  /** Asks for the minimal layout, after the rich one was refused. */
+  plain?: boolean;
+}
+
 /**
  * A chat the gateway can post to. A chat describes its request and judges the reply; it never sends and never sees a
  * secret's text, so every adapter is testable without a network, and every post is retried, deduplicated and masked in one place.
@@ -27,12 +52,15 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   kind: Kind;
   options: Options;
   limits: Limits;
-  can: { edit: boolean; thread: boolean; silent: boolean; idempotent: boolean };
+  can(options: z.output<Options>): Abilities;
   /** Where this chat's retries differ from the house's defaults; the configuration wins. */
   retry?: RetryOptions;
-  /** Describes the request; `plain` asks for the minimal layout after the rich one was refused. */
-  post(announcement: Announcement, options: z.output<Options>, given?: { handle?: Handle; plain?: boolean }): Post;
-  judge(reply: Reply): Verdict;
+  /** Says in one sentence why these options cannot work, where their schema alone cannot tell; null where they can. */
+  refuse?(options: z.output<Options>): string | null;
+  /** Describes the request. */
+  post(announcement: Announcement, options: z.output<Options>, given: Given): Post;
+  /** Judges the reply to the post of the same `given`; a first message's handle comes with `sent`. */
+  judge(reply: Reply, given: Given): Verdict;
 }
 
 /** Declares a chat with the types of its own options. */

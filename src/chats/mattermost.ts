@@ -20,9 +20,9 @@ export const mattermost = defineChat({
 
   // The server splits longer texts into several posts, and a failure half way makes a retry post twice.
   limits: { text: 16_383, unit: "codepoints" },
-  can: { edit: false, thread: false, silent: true, idempotent: false },
+  can: () => ({ edit: false, thread: false, silent: true, idempotent: false }),
 
-  post(announcement, { url, channel }, { plain = false } = {}) {
+  post(announcement, { url, channel }, { plain = false }) {
     const layout = plain ? plainly(announcement) : richly(announcement);
     return { method: "POST", url, body: { ...(channel !== undefined && { channel }), ...layout } };
   },

@@ -53,7 +53,9 @@ function ofSources({ sources }: Parsed, said: Said): Problem[] {
 function ofChats({ chats: entries }: Parsed, said: Said): Problem[] {
   const sources = Object.keys(said("sources"));
   return Object.entries(entries).flatMap(([name, entry]) => {
-    const can = chats.find(({ kind }) => kind === entry.kind)?.can;
+    const chat = chats.find(({ kind }) => kind === entry.kind);
+    const can = chat?.can(entry);
+    const refusal = chat?.refuse?.(entry);
     const unable = (entry.policy === "update" && !can?.edit) || (entry.policy === "thread" && !can?.thread);
     const ability = entry.policy === "update" ? "edit a post" : "answer in a thread";
     return [
@@ -63,6 +65,7 @@ function ofChats({ chats: entries }: Parsed, said: Said): Problem[] {
       ...(entry.sources ?? []).flatMap((source, i) =>
         unknownName(["chats", name, "sources", i], "source", source, sources),
       ),
+      ...(refusal ? [at(["chats", name], refusal)] : []),
       ...(unable ? [at(["chats", name, "policy"], `${entry.kind} cannot ${ability}; choose another policy`)] : []),
     ];
   });

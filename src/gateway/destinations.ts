@@ -1,11 +1,11 @@
-import type { Chat } from "../chats/chat.ts";
+import type { Abilities, Chat, Given } from "../chats/chat.ts";
 import { chats } from "../chats/registry.ts";
 import type { Config } from "../config.ts";
 import type { ChatEntry, CommentEntry } from "../config/schema.ts";
 import { MeshError } from "../core/error.ts";
 import { markerOf } from "../core/marker.ts";
 import type { Outbound } from "../core/outbound.ts";
-import type { Post, Reply, Verdict } from "../core/post.ts";
+import type { Handle, Post, Reply, Verdict } from "../core/post.ts";
 import { type Announcement, endStates, type RunState, runStates } from "../core/records.ts";
 import { type RetryPolicy, retryPolicy } from "../core/retry.ts";
 import { sources } from "../sources/registry.ts";
@@ -23,7 +23,9 @@ export interface Destination {
   canDegrade: boolean;
   wants(announcement: Announcement): boolean;
   post(claimed: Claimed, given: { plain: boolean }): Post;
-  judge(reply: Reply): Verdict;
+  judge(reply: Reply, claimed: Claimed): Verdict;
+  /** Which handle to keep once a post is sent: an edited message and the root of a thread stay what they are. */
+  keep(claimed: Claimed, sent: Handle | undefined): Handle | undefined;
   /** How to look for this very post at the provider, where its mark can be found. */
   search?: { find(claimed: Claimed): Post; found(reply: Reply, claimed: Claimed): boolean };
 }
@@ -52,7 +54,17 @@ export function destinationsFrom(
 function chatAt(name: string, entry: ChatEntry, retry: Config["retry"]): Destination {
   const chat: Chat | undefined = chats.find(({ kind }) => kind === entry.kind);
   if (!chat) throw new MeshError("bug", `chat ${JSON.stringify(name)} has a kind without an adapter`);
-  const heard = chatStates(chat, entry.states);
+  const can = chat.can(entry);
+  const policy = entry.policy ?? (can.edit ? "update" : can.thread ? "thread" : "post");
+  const heard = chatStates(can, entry.states);
+  const given = ({ key, subject, handle }: Claimed, plain: boolean): Given => ({
+    key,
+    subject,
+    plain,
+    threaded: policy === "thread",
+    ...(policy === "update" && handle !== null && { edit: handle }),
+    ...(policy === "thread" && handle !== null && { thread: handle }),
+  });
   return {
     name: `chat:${name}`,
     kind: chat.kind,
@@ -63,9 +75,10 @@ function chatAt(name: string, entry: ChatEntry, retry: Config["retry"]): Destina
       heard.has(state) &&
       (entry.lanes === undefined || (lane !== null && entry.lanes.includes(lane))) &&
       (entry.sources === undefined || entry.sources.includes(source)),
-    post: ({ announcement, handle }, { plain }) =>
-      chat.post(announcement, entry, { plain, ...(handle !== null && { handle }) }),
-    judge: (reply) => chat.judge(reply),
+    post: (claimed, { plain }) => chat.post(claimed.announcement, entry, given(claimed, plain)),
+    judge: (reply, claimed) => chat.judge(reply, given(claimed, false)),
+    keep: ({ handle }, sent) =>
+      policy === "post" ? undefined : policy === "thread" ? (handle ?? sent) : (sent ?? handle ?? undefined),
   };
 }
 
@@ -83,6 +96,7 @@ function commentAt(name: string, kind: string, entry: CommentEntry, retry: Confi
       source === name && on.has(state) && (issue_key !== null || issue_id !== null),
     post: ({ announcement, key }) => comment.post(announcement, entry, markerOf(key)),
     judge: (reply) => comment.judge(reply),
+    keep: (_, sent) => sent,
     search: {
       find: ({ announcement }) => comment.find(announcement, entry),
       found: (reply, { key }) => comment.found(reply, markerOf(key)),
@@ -90,7 +104,7 @@ function commentAt(name: string, kind: string, entry: CommentEntry, retry: Confi
   };
 }
 
-const chatStates = ({ can }: Chat, said: RunState[] | undefined): Set<RunState> =>
+const chatStates = (can: Abilities, said: RunState[] | undefined): Set<RunState> =>
   withDead(said ?? (can.edit || can.thread ? runStates : endStates));
 
 /** A run that was lost too often is told wherever a failed one is. */

@@ -99,10 +99,20 @@ async function post(claimed: Claimed, destination: Destination, ask: Ask, hands:
     const { place } = answer;
     if ("failure" in answer) return { ...afterFailure(answer.failure), retryAfterMs: 0, status: null, place };
     const { reply } = answer;
-    const verdict = judged(destination.judge(reply), reply.status, destination.policy);
+    const verdict = judged(destination.judge(reply, { ...claimed, handle }), reply.status, destination.policy);
     if (verdict.verdict === "degrade" && destination.canDegrade && !plain) plain = true;
     else if (verdict.verdict === "lost" && handle !== null) handle = null;
-    else return { ...afterReply(verdict, reply, hands), status: reply.status, place };
+    else
+      return {
+        ...afterReply(
+          verdict,
+          reply,
+          hands,
+          destination.keep({ ...claimed, handle }, "handle" in verdict ? verdict.handle : undefined),
+        ),
+        status: reply.status,
+        place,
+      };
   }
 }
 
@@ -115,9 +125,13 @@ const afterFailure = ({ code, maybeSent, why }: { code: string; maybeSent: boole
   unsure: maybeSent,
 });
 
-function afterReply(verdict: Verdict, reply: Reply, { mask, now }: Hands): Omit<Tried, "status" | "place"> {
+function afterReply(
+  verdict: Verdict,
+  reply: Reply,
+  { mask, now }: Hands,
+  handle: string | undefined,
+): Omit<Tried, "status" | "place"> {
   if (verdict.verdict === "sent") {
-    const { handle } = verdict;
     return { verdict: "sent", unsure: false, retryAfterMs: 0, ...(handle !== undefined && { handle }) };
   }
   // Masked as a whole and cut afterwards: a secret cut in two would be known to no mask.

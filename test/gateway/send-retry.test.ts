@@ -21,7 +21,8 @@ const destination: Destination = {
   canDegrade: true,
   wants: () => true,
   post: (_claimed, { plain }) => ({ method: "POST", url: "https://chat.example", body: { plain } }),
-  judge: (reply) => mattermost.judge(reply),
+  judge: (reply, { key, subject }) => mattermost.judge(reply, { key, subject }),
+  keep: (_, sent) => sent,
 };
 
 const claimed = { key: "k", claim: "c", tries: 1, created_at: now, unsure: false, handle: null } as Claimed;
