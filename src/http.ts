@@ -62,12 +62,12 @@ export async function call({ method, url, unix, headers, body, timeout_ms, signa
  * follows a redirect, never retries. Refuses plain http:// to anything but loopback unless `allow_http`.
  */
 export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
-  let place = typeof post.url === "string" ? placeOf(post.url) : post.url.name;
+  let place = nameOf(post);
   const refused = (code: string, why: string): Sent => ({ place, failure: { code, maybeSent: false, why } });
   let url: string;
   let headers: Record<string, string>;
   try {
-    url = typeof post.url === "string" ? post.url : post.url.reveal().trim();
+    url = [post.url].flat().map(shown).join("");
     place = placeOf(url);
     headers = headersOf(post);
   } catch (error) {
@@ -142,7 +142,9 @@ function headersOf({ headers, basic, bearer, body }: Post): Record<string, strin
 }
 
 const secretsOf = ({ url, headers, basic, bearer }: Post): string[] =>
-  [url, basic?.password, bearer, ...Object.values(headers ?? {})].filter((value) => value instanceof Secret).map(shown);
+  [...[url].flat(), basic?.password, bearer, ...Object.values(headers ?? {})]
+    .filter((value) => value instanceof Secret)
+    .map(shown);
 
 async function textUpTo(limit: number, body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (!body) return "";
@@ -158,7 +160,11 @@ async function textUpTo(limit: number, body: ReadableStream<Uint8Array> | null):
   return text + decoder.decode();
 }
 
-const nameOf = ({ url }: Post): string => (url instanceof Secret ? `secret ${url.name}` : "the address");
+/** What to call a target whose URL cannot be shown. */
+function nameOf({ url }: Post): string {
+  const hidden = [url].flat().find((part) => part instanceof Secret);
+  return hidden ? `secret ${hidden.name}` : "the address";
+}
 
 /** Host and the last four characters: as much of a URL as anything of ours may say. */
 function placeOf(url: string): string {

@@ -4,7 +4,8 @@ import type { Secret } from "./secret.ts";
 /** One outbound request, described. Secrets stay wrapped until `http.ts` sends it, so `--dry-run` can print it. */
 export interface Post {
   method: "GET" | "POST" | "PUT" | "PATCH";
-  url: Secret | string;
+  /** A list is joined as it stands: `[secretUrl, "?wait=true"]`, `["https://api.example/bot", token, "/send"]`. */
+  url: Secret | string | (Secret | string)[];
   headers?: Record<string, Secret | string>;
   /** HTTP Basic: user and secret; joined and encoded by `http.ts`, so that no adapter sees the text. */
   basic?: { user: string; password: Secret };
