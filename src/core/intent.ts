@@ -35,7 +35,7 @@ export function intentOf(move: Move, { entry, changed }: Match): Intent {
 export const canonical = (parts: string[]): string => parts.map((part) => `${part.length}:${part}`).join("");
 
 /** Hashes a text to 64 hex digits. */
-export const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+export const sha256 = (text: string): string => Bun.SHA256.hash(text, "hex");
 
 const intent = (parts: string[], shown: string): Intent => ({ parts, shown: shortLine(shown, longestShown) });
 

@@ -1,7 +1,9 @@
 import { decide } from "../core/decide.ts";
+import { MeshError } from "../core/error.ts";
 import { isObject, type JsonObject, parseStranger } from "../core/json.ts";
 import { Malformed, type Move } from "../core/move.ts";
 import type { Mark, Task } from "../core/records.ts";
+import type { Deadline } from "../stores/deadline.ts";
 import type { Accepted, Store } from "../stores/store.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientOf } from "./client-ip.ts";
@@ -18,8 +20,8 @@ export interface Reception {
   failed: FailedTokens;
   maxBody: number;
   maxInFlight: number;
-  /** Milliseconds within which the store must have taken a task; YouTrack hangs up after five seconds. */
-  commitWithin: number;
+  /** The time that the store has to take a task; YouTrack hangs up after five seconds. */
+  commit: Deadline;
   /** Epoch milliseconds. */
   now: () => number;
   /** Verified deliveries whose body is being read or stored. */
@@ -118,31 +120,16 @@ function parsed(text: string, hint: string) {
 /** Stores a task within the deadline. Later it may still be stored: the sender's next try is then a duplicate of that run. */
 async function store(task: Task, marks: Mark[], key: string | null, reception: Reception): Promise<Outcome> {
   const from = performance.now();
-  let accepted: Accepted | "late";
+  let accepted: Accepted;
   try {
-    accepted = await within(reception.commitWithin, reception.store.accept({ task, marks, seen_at: task.accepted_at }));
+    const accepting = reception.store.accept({ task, marks, seen_at: task.accepted_at });
+    accepted = await reception.commit.within(accepting, tooLate);
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key, task);
   }
-  if (accepted === "late") return retryLater("the store did not answer in time", key, task);
   if (accepted.status === "full") return retryLater(`lane ${task.lane} is full`, key, task);
   const enqueue_ms = Math.round((performance.now() - from) * 100) / 100;
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
 }
 
-/** Settles as `promise` does, or with "late" when it has not settled in time; what it does then is dropped. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T | "late"> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, "late");
-    promise.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error instanceof Error ? error : new Error("the store failed"));
-      },
-    );
-  });
-}
+const tooLate = (): Error => new MeshError("unavailable", "the store did not answer in time");

@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import type { Vault } from "../secrets.ts";
 import type { Source } from "../sources/source.ts";
+import { Deadline } from "../stores/deadline.ts";
 import type { Store } from "../stores/store.ts";
 import { openAdmin } from "./admin.ts";
 import { doorsOf } from "./door.ts";
@@ -63,7 +64,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     failed,
     maxBody: gateway.max_body,
     maxInFlight: gateway.max_in_flight,
-    commitWithin: options.commitWithin ?? commitDeadline,
+    commit: new Deadline(options.commitWithin ?? commitDeadline),
     now,
     inFlight: 0,
   };

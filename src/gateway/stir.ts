@@ -32,7 +32,7 @@ const longestPause = 10_000;
  * store stirs or somebody wakes the loop. A turn that throws is tried again, ever more slowly, up to every 10 s.
  */
 export function startLoop(
-  name: string,
+  name: "announce" | "send",
   { store, sleep = nap }: { store: Pick<Store, "stirred">; sleep?: Sleep },
   turn: () => Promise<number>,
 ): Loop {
@@ -48,7 +48,7 @@ export function startLoop(
   };
   const arm = (): Promise<void> => {
     const armed = store
-      .stirred({ ms: longestWait, signal: over.signal })
+      .stirred(name === "announce" ? "events" : "posts", { ms: longestWait, signal: over.signal })
       .catch(() => sleep(longestPause, over.signal))
       .then(() => {
         stirring = undefined;

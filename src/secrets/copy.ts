@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { MeshError } from "../core/error.ts";
 import { readGuarded, stampOf } from "./file.ts";
 
@@ -53,7 +52,11 @@ export class Copy {
 }
 
 /** Hashes text as tokens are compared and key ids are made. */
-export const sha256 = (text: string | Uint8Array): Buffer => createHash("sha256").update(text).digest();
+export function sha256(text: string | Uint8Array): Buffer {
+  const digest = Buffer.alloc(32);
+  Bun.SHA256.hash(text, digest);
+  return digest;
+}
 
 function valueOf(path: string, top: string, demand: Demand): Value {
   const text = readGuarded(path, top)

@@ -92,6 +92,8 @@ export async function openRemote({
     cancel: async (run_id, why) => (await ask("operator/cancel", { run_id, why }, wire.cancelSaid)).said,
     accept: (entry) => ask("operator/accept", entry, wire.acceptSaid),
     nodes: async () => (await ask("operator/nodes", {}, wire.nodesSaid)).nodes,
+    gateways: async () => (await ask("operator/gateways", {}, wire.gatewaysSaid)).gateways,
+    posts: async (subject) => (await ask("operator/posts", { subject }, wire.postsSaid)).posts,
     deliveries: async (limit, outcome) =>
       (await ask("operator/deliveries", { limit, ...(outcome && { outcome }) }, wire.deliveriesSaid)).deliveries,
     close: async () => {},

@@ -68,7 +68,8 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
       }
     },
     work: new Bell(),
-    news: new Bell(),
+    events: new Bell(),
+    posts: new Bell(),
   };
   const logs = openLogs(resolve(state_dir, "logs"));
 
@@ -79,8 +80,8 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
   const { finish, cancel, holds } = finishing(inside, change);
   const { events, expand, report } = telling(inside);
   const { claim, settle, dueAt } = posting(inside);
-  const { list, show } = listing(inside);
-  const { nodes, deliveries, note, beat, alert } = noting(inside);
+  const { list, show, posts } = listing(inside);
+  const { nodes, gateways, deliveries, note, beat, alert } = noting(inside);
   const stirred = stirring(inside, dueAt);
   const sweep = sweeping(inside, logs);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
@@ -100,6 +101,8 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     show: (id) => read(() => show(id)),
     cancel: (run_id, why) => commit(() => cancel(run_id, why)),
     nodes: () => read(nodes),
+    gateways: () => read(gateways),
+    posts: (subject) => read(() => posts(subject)),
     deliveries: (limit, outcome) => read(() => deliveries(limit, outcome)),
     check,
     publish,
@@ -119,7 +122,8 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
       closed = true;
       writer.close();
       inside.work.ring();
-      inside.news.ring();
+      inside.events.ring();
+      inside.posts.ring();
       db.close();
       unlock();
     },

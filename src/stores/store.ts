@@ -21,6 +21,9 @@ export interface Wait {
   signal?: AbortSignal;
 }
 
+/** What a gateway waits for. */
+export type Stirring = "events" | "posts";
+
 export interface Held {
   run_id: string;
   attempt: number;
@@ -162,9 +165,62 @@ export interface Claimed {
 
 export type ClaimAnswer = { post: Claimed } | { post: null; next_at: number | null };
 
-export type Settlement = { key: string; claim: string; why?: string; pause_until?: number } & (
-  { verdict: "sent"; handle?: string } | { verdict: "later"; due_in_ms: number; unsure: boolean } | { verdict: "dead" }
-);
+/** What one try says of the destination itself. */
+export type Health =
+  { well: true } | ({ well: false; cause: Cause; /** Changes with its options and secrets. */ setup: string } & Opening);
+
+/** Why a circuit is open: the destination refuses us, or its tries failed one after the other. */
+export type Cause = "config" | "failures";
+
+/** When a failed try opens the circuit of its destination, and for how long: twice as long for each failure beyond `limit`. */
+export interface Opening {
+  /** So many failures in a row. */
+  limit: number;
+  open_ms: number;
+  longest_ms: number;
+  /** A post that has waited this long is given up when the probe of an open circuit fails. */
+  give_up_ms: number;
+}
+
+export interface Tried {
+  key: string;
+  claim: string;
+  why?: string;
+  pause_until?: number;
+  health?: Health;
+  /**
+   * The try may have changed an earlier message in place. Where this claim had run out by then, a newer state may have been
+   * overwritten: the newest one that was sent is sent once more.
+   */
+  edited?: boolean;
+}
+
+export type Settlement = Tried &
+  (
+    | {
+        verdict: "sent";
+        handle?: string;
+        /** One more post of the same state, made in the same step; it begins with `handle`. */
+        follow?: NewPost & { handle: string };
+      }
+    | { verdict: "later"; due_in_ms: number; unsure: boolean }
+    | { verdict: "dead" }
+  );
+
+/** A destination that is paused, closed off or has something to send; one that is well and idle has no row. */
+export interface DestinationRow {
+  name: string;
+  paused_until: number | null;
+  /** Tries that failed in a row. */
+  failures: number;
+  circuit: "closed" | "open" | "half_open";
+  opened_at: number | null;
+  /** Why it is open; null while it is closed. */
+  cause: Cause | null;
+  why: string | null;
+  waiting: number;
+  sending: number;
+}
 
 export interface PostRow {
   destination: string;
@@ -202,6 +258,14 @@ export interface NodeRow {
   running: Held[];
 }
 
+export interface GatewayRow {
+  gateway: string;
+  facts: Record<string, Json>;
+  last_seen: number;
+  /** Milliseconds since its last beat, by the store's own clock. */
+  silent_ms: number;
+}
+
 export interface LogSlice {
   bytes: Uint8Array;
   /** Where the next read begins. */
@@ -221,6 +285,12 @@ export interface OperatorStore {
   /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
   accept(entry: Entry): Promise<Accepted>;
   nodes(): Promise<NodeRow[]>;
+  /** Every gateway that ever beat. */
+  gateways(): Promise<GatewayRow[]>;
+  /** Every destination that is not both well and idle, by name. */
+  destinations(): Promise<DestinationRow[]>;
+  /** The posts about a run or a report, oldest state first; null while a state of it waits to be expanded. */
+  posts(subject: string): Promise<PostRow[] | null>;
   deliveries(limit: number, outcome?: DeliveryNote["outcome"]): Promise<DeliveryNote[]>;
 }
 
@@ -235,9 +305,14 @@ export interface Store extends NodeStore, OperatorStore {
   events(limit: number): Promise<StoreEvent[]>;
   /** Turns each event into its posts and deletes it, once; answers false for those where another gateway was first. */
   expand(expansions: Expansion[]): Promise<boolean[]>;
-  /** Takes the earliest due post of these destinations, in order per subject and destination; persists "attempt started" first. */
+  /**
+   * Takes the earliest due post of these destinations, in order per subject and destination; persists "attempt started" first.
+   * An open circuit lets one post through when its time is over, the probe, and the next when that one is settled.
+   */
   claim(claim: string, ttl_ms: number, destinations: string[]): Promise<ClaimAnswer>;
   settle(settlement: Settlement): Promise<"ok" | "stale">;
+  /** Lets a circuit be probed now that opened under another setup; `setups` by destination. */
+  reconsider(setups: Record<string, string>): Promise<void>;
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
   pause(lane: string, why: string | null): Promise<void>;
@@ -247,6 +322,6 @@ export interface Store extends NodeStore, OperatorStore {
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;
   /** Deletes what is older than `keep`; answers how many runs went. */
   sweep(): Promise<number>;
-  /** Resolves when there may be an event to expand or a post due, when the wait is over, or when its signal fires. */
-  stirred(wait: Wait): Promise<void>;
+  /** Resolves when there may be an event to expand or a post to claim, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */
+  stirred(what: Stirring, wait: Wait): Promise<void>;
 }

@@ -90,7 +90,7 @@ test("goes on when the store was away", async () => {
     store: {
       ...store,
       events: (limit) => (away-- > 0 ? Promise.reject(new Error("away")) : store.events(limit)),
-      stirred: (wait) => (away > 0 ? Promise.reject(new Error("away")) : store.stirred(wait)),
+      stirred: (what, wait) => (away > 0 ? Promise.reject(new Error("away")) : store.stirred(what, wait)),
     },
     destinations,
     mask,

@@ -267,7 +267,7 @@ describe("a Redis that goes and comes", () => {
     const redis = await server();
     const store = await openRedis({ url: redis.url, pool: "acme" });
     const client = plain(redis);
-    const waiting = [store.lease(askOf(), { ms: longWait }), store.stirred({ ms: longWait })];
+    const waiting = [store.lease(askOf(), { ms: longWait }), store.stirred("posts", { ms: longWait })];
     await until(async () => String(await client.client("LIST")).includes("cmd=xread"));
     await store.close();
     expect(await Promise.all(waiting)).toEqual([null, undefined]);

@@ -46,7 +46,7 @@ end
 local function put_event(run, seq, state, attempt, lost, more)
   redis.call("XADD", key("events"), "*", "subject", run, "seq", seq, "state", state, "at", now,
     "attempt", attempt, "lost", lost, unpack(more))
-  ring("posts")
+  ring("events")
 end
 
 -- Tells of a run's new state, in the very step that changed it. `untold` counts what is left to tell: till then it stays.

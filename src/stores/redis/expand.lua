@@ -21,8 +21,9 @@ local done, any = {}, false
 for n, event in ipairs(ask.events) do
   done[n] = redis.call("XDEL", key("events"), event.id)
   if done[n] == 1 then
-    if redis.call("EXISTS", key("run", event.subject)) == 1 then
-      redis.call("HINCRBY", key("run", event.subject), "untold", -1)
+    for _, kind in ipairs({ "run", "report" }) do
+      local subject = key(kind, event.subject)
+      if redis.call("EXISTS", subject) == 1 then redis.call("HINCRBY", subject, "untold", -1) end
     end
     for _, new in ipairs(event.posts) do
       add(event, new)

@@ -1,6 +1,16 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
-import type { ClaimAnswer, Expansion, NodeStore, OperatorStore, Rules, Settlement, Store, Wait } from "../store.ts";
+import type {
+  ClaimAnswer,
+  Expansion,
+  NodeStore,
+  OperatorStore,
+  Rules,
+  Settlement,
+  Stirring,
+  Store,
+  Wait,
+} from "../store.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
 import { claimedOf, eventOf, fields, list, text } from "./rows.ts";
@@ -121,10 +131,11 @@ class DueTime {
 function makeStirred(bells: Bells, due: DueTime): Store["stirred"] {
   const nobody = {};
   const heardBy = new WeakMap<object, number>();
-  return async (wait: Wait) => {
+  return async (what: Stirring, wait: Wait) => {
     const caller = wait.signal ?? nobody;
-    const heard = heardBy.get(caller) ?? bells.strokes("posts");
-    await bells.after("posts", heard, { ...wait, ms: Math.min(wait.ms, due.left_ms()) });
-    heardBy.set(caller, bells.strokes("posts"));
+    const heard = heardBy.get(caller) ?? bells.strokes(what);
+    const longest = what === "posts" ? due.left_ms() : Infinity;
+    await bells.after(what, heard, { ...wait, ms: Math.min(wait.ms, longest) });
+    heardBy.set(caller, bells.strokes(what));
   };
 }

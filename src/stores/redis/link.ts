@@ -2,6 +2,7 @@ import { Cluster, type Redis } from "ioredis";
 import { MeshError } from "../../core/error.ts";
 import type { Secret } from "../../core/secret.ts";
 import { log } from "../../log.ts";
+import { Deadline } from "../deadline.ts";
 import { type Client, openClient, openCluster, patience_ms, type RedisUrl, settled } from "./clients.ts";
 import { demandDurable, durabilityInWords, readInfo } from "./durability.ts";
 import { failure, silent } from "./failure.ts";
@@ -36,6 +37,7 @@ export class Link {
   #away = false;
   #unfit: string | null = null;
   #closed = false;
+  readonly #patience = new Deadline(patience_ms);
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -58,12 +60,9 @@ export class Link {
   async call(verb: Verb, ask: object, more?: string | Buffer): Promise<Reply> {
     const inspection = this.#demandConnection();
     const args = [this.prefix, json(ask), ...(more === undefined ? [] : [more])];
-    const reply = await this.#within(
-      patience_ms,
-      inspection.then(() => this.#run(verb, args)),
-    );
+    const reply = await this.#within(inspection.then(() => this.#run(verb, args)));
     // The command may have been sent again over a newer connection: what it reached must be durable as well.
-    if (this.#inspection !== inspection) await this.#within(patience_ms, this.#demandConnection());
+    if (this.#inspection !== inspection) await this.#within(this.#demandConnection());
     return reply;
   }
 
@@ -78,14 +77,14 @@ export class Link {
       ]);
       return { bytes: new Uint8Array(to > from ? bytes : []), size };
     };
-    return await this.#within(patience_ms, inspection.then(read));
+    return await this.#within(inspection.then(read));
   }
 
   /** Reads the newest entries of a stream, newest first; the value of each entry's one field. */
   async newest(name: string, before: string, count: number): Promise<[id: string, value: string][]> {
     const inspection = this.#demandConnection();
     const read = async () => await this.#client.xrevrange(this.prefix + name, before, "-", "COUNT", count);
-    const entries = await this.#within(patience_ms, inspection.then(read));
+    const entries = await this.#within(inspection.then(read));
     return entries.map(([id, fields]) => [id, fields[1] ?? ""]);
   }
 
@@ -122,17 +121,11 @@ export class Link {
     }
   }
 
-  async #within<T>(ms: number, answer: Promise<T>): Promise<T> {
-    let timer: Timer | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(silent(this.place)), ms);
-    });
+  async #within<T>(answer: Promise<T>): Promise<T> {
     try {
-      return await Promise.race([answer, late]);
+      return await this.#patience.within(answer, () => silent(this.place));
     } catch (error) {
       throw this.#refused ?? failure(error, this.place);
-    } finally {
-      clearTimeout(timer);
     }
   }
 

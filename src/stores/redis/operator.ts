@@ -1,6 +1,6 @@
 import { MeshError } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
-import type { Accepted, Entry, Filter, OperatorStore } from "../store.ts";
+import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
 import type { Link } from "./link.ts";
 import { fields, held, list, objectOf, orNull, postOf, resultOf, runOf, taskOf, text, texts } from "./rows.ts";
 
@@ -62,6 +62,24 @@ export function operatorVerbs(link: Link): OperatorStore {
           running: texts(running).map(held),
         };
       });
+    },
+
+    async gateways() {
+      const rows = list(await link.call("gateways", {}));
+      return rows.map((row) => {
+        const [gateway, facts, last_seen, silent_ms] = list(row);
+        return {
+          gateway: text(gateway),
+          facts: objectOf<GatewayRow["facts"]>(facts),
+          last_seen: Number(last_seen),
+          silent_ms: Math.max(0, Number(silent_ms)),
+        };
+      });
+    },
+
+    async posts(subject) {
+      const [found, ...posts] = list(await link.call("posts", { subject }));
+      return found === "untold" ? null : posts.map((post) => postOf(fields(post)));
     },
 
     async deliveries(limit, outcome) {

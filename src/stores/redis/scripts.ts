@@ -9,12 +9,14 @@ import common from "./common.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
+import gateways from "./gateways.lua" with { type: "text" };
 import lease from "./lease.lua" with { type: "text" };
 import list from "./list.lua" with { type: "text" };
 import append from "./log.lua" with { type: "text" };
 import nodes from "./nodes.lua" with { type: "text" };
 import note from "./note.lua" with { type: "text" };
 import pause from "./pause.lua" with { type: "text" };
+import posts from "./posts.lua" with { type: "text" };
 import publish from "./publish.lua" with { type: "text" };
 import reap from "./reap.lua" with { type: "text" };
 import renew from "./renew.lua" with { type: "text" };
@@ -61,6 +63,8 @@ export const scripts = {
   list: reads(list),
   show: reads(show),
   nodes: reads(nodes),
+  gateways: reads(gateways),
+  posts: reads(posts),
 };
 
 export type Verb = keyof typeof scripts;

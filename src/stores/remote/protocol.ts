@@ -2,7 +2,7 @@ import { z } from "zod";
 import { exitStatus } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts, Report, Result, Run, Task } from "../../core/records.ts";
 import { endStates, runStates } from "../../core/records.ts";
-import type { Accepted, Entry, Filter, Held, Lease, LeaseAsk, NodeRow, PostRow, Renewal, Shown } from "../store.ts";
+import type { Accepted, Entry, Filter, GatewayRow, Held, Lease, LeaseAsk, NodeRow, PostRow, Renewal, Shown } from "../store.ts";
 
 // The verbs of nodes and operators as JSON over HTTP: `POST /api/v1/node/<verb>`, `POST /api/v1/operator/<verb>`. Both sides
 // parse with these schemas; keys that a newer side sends and this one does not know are dropped.
@@ -84,6 +84,7 @@ export const reportSchema: z.ZodType<Report> = z.object({
   mesh_node_id: maybe(z.string()),
   provider_run_id: id,
   failing_target: maybe(z.string()),
+  chats: z.array(id).max(1000).exactOptional(),
 });
 
 const lease: z.ZodType<Lease> = z.object({
@@ -159,6 +160,9 @@ const shown: z.ZodType<Shown> = z.object({
 export const showAsked = z.object({ id });
 export const showSaid = z.object({ shown: maybe(shown) });
 
+export const postsAsked = z.object({ subject: z.string().min(1).max(1000) });
+export const postsSaid = z.object({ posts: maybe(z.array(postRow)) });
+
 export const readLogAsked = z.object({
   run_id: id,
   attempt: count,
@@ -194,6 +198,14 @@ const nodeRow: z.ZodType<NodeRow> = z.object({
   running: z.array(held),
 });
 export const nodesSaid = z.object({ nodes: z.array(nodeRow) });
+
+const gatewayRow: z.ZodType<GatewayRow> = z.object({
+  gateway: z.string(),
+  facts: z.record(z.string(), z.json()),
+  last_seen: time,
+  silent_ms: time,
+});
+export const gatewaysSaid = z.object({ gateways: z.array(gatewayRow) });
 
 const outcomes = ["queued", "duplicate", "ignored", "refused"] as const satisfies DeliveryNote["outcome"][];
 const note: z.ZodType<DeliveryNote> = z.object({

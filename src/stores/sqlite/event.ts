@@ -19,7 +19,7 @@ interface EventRow {
 }
 
 /** Makes the verbs around events: `events`, `expand` and `report`, whose states are events too. */
-export function telling({ db, now, news }: Inside) {
+export function telling({ db, now, events: told, posts: made }: Inside) {
   const oldest = db.prepare<EventRow, [number]>(`
     SELECT event.*, run.task FROM event LEFT JOIN run ON event.report IS NULL AND run.run_id = event.subject ORDER BY event.id LIMIT ?`);
   const remove = db.prepare<{ id: number }, [string]>(
@@ -54,7 +54,7 @@ export function telling({ db, now, news }: Inside) {
           any = true;
         }
       }
-      if (any) news.ring();
+      if (any) made.ring();
       return expansions.map((_, n) => first.has(ids[n] ?? 0));
     },
 
@@ -63,16 +63,19 @@ export function telling({ db, now, news }: Inside) {
       const seq = (lastReport.get(subject)?.seq ?? 0) + 1;
       if (addReport.run(subject, report.state, seq, now()).changes === 0) return "seen";
       addEvent.run(subject, seq, report.state, now(), report.mesh_node_id, JSON.stringify(report));
-      news.ring();
+      told.ring();
       return "new";
     },
   };
 }
 
+/** The task is parsed when somebody reads it: a state that nobody wants to hear costs no more than its row. */
 const eventOf = ({ id, task, report, result, ...row }: EventRow): StoreEvent => ({
   ...row,
   id: String(id),
-  task: task === null ? null : JSON.parse(task),
+  get task() {
+    return task === null ? null : JSON.parse(task);
+  },
   report: report === null ? null : JSON.parse(report),
   result: result === null ? null : JSON.parse(result),
 });

@@ -15,7 +15,10 @@ export interface Inside {
   /** Rings when there may be a run to lease, or a leased one to look at. */
   work: Bell;
   /** Rings when there may be an event to expand or a post due. */
-  news: Bell;
+  /** Rings when an event was written. */
+  events: Bell;
+  /** Rings when a post was made or settled. */
+  posts: Bell;
 }
 
 const day = 86_400_000;

@@ -29,7 +29,7 @@ const columns =
 const longestPage = 1000;
 const shortestEnding = 4;
 
-/** Makes the verbs that read runs: `list` and `show`. */
+/** Makes the verbs that read runs and what was told: `list`, `show` and `posts`. */
 export function listing({ db }: Inside) {
   const byId = db.prepare<RunRow, [string]>(`SELECT ${columns} FROM run WHERE run_id = ?`);
   const byEnding = db.prepare<{ run_id: string }, [number, string]>(
@@ -38,6 +38,10 @@ export function listing({ db }: Inside) {
   const postsOf = db.prepare<PostStatusRow, [string]>(
     "SELECT destination, state, status, tries, unsure, why, at FROM post WHERE subject = ? ORDER BY seq, destination",
   );
+  const hasEvent = db.prepare<{ yes: number }, [string]>("SELECT EXISTS (SELECT 1 FROM event WHERE subject = ?) AS yes");
+
+  const rowsOf = (subject: string): PostRow[] =>
+    postsOf.all(subject).map((post) => ({ ...post, unsure: post.unsure === 1 }));
 
   function find(id: string): RunRow | null {
     const exact = byId.get(id);
@@ -67,10 +71,12 @@ export function listing({ db }: Inside) {
         run: runOf(row),
         task: taskOf(row),
         result: resultOf(row),
-        posts: postsOf.all(row.run_id).map((post) => ({ ...post, unsure: post.unsure === 1 })),
+        posts: rowsOf(row.run_id),
         cancel: row.cancel,
       };
     },
+
+    posts: (subject: string): PostRow[] | null => (hasEvent.get(subject)?.yes === 1 ? null : rowsOf(subject)),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
-import type { NodeRow } from "../store.ts";
+import type { GatewayRow, NodeRow } from "../store.ts";
 import type { Inside } from "./inside.ts";
 
 interface NodeRecord {
@@ -15,6 +15,9 @@ interface NodeRecord {
 export function noting(inside: Inside) {
   const { db, now } = inside;
   const allNodes = db.prepare<NodeRecord, []>("SELECT node, facts, last_seen, mode, why FROM node ORDER BY node");
+  const allGateways = db.prepare<{ gateway: string; facts: string; last_seen: number }, []>(
+    "SELECT gateway, facts, last_seen FROM gateway ORDER BY gateway",
+  );
   const running = db.prepare<{ node: string; run_id: string; attempt: number }, []>(
     "SELECT node, run_id, attempt FROM run INDEXED BY run_leased WHERE state = 'running' ORDER BY seq",
   );
@@ -50,6 +53,13 @@ export function noting(inside: Inside) {
         running: held.filter(({ node }) => node === row.node).map(({ run_id, attempt }) => ({ run_id, attempt })),
       }));
     },
+
+    gateways: (): GatewayRow[] =>
+      allGateways.all().map(({ facts, ...row }) => ({
+        ...row,
+        facts: JSON.parse(facts),
+        silent_ms: Math.max(0, now() - row.last_seen),
+      })),
 
     deliveries: (limit: number, outcome?: DeliveryNote["outcome"]): DeliveryNote[] =>
       outcome === undefined ? allDeliveries.all(limit) : someDeliveries.all(outcome, limit),

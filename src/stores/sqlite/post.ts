@@ -24,7 +24,7 @@ const mayGo = `
       AND (q.status = 'sending' OR q.status = 'waiting' AND q.tries = 0 AND q.created_at >= ?))`;
 
 /** Makes the verbs `claim` and `settle`. */
-export function posting({ db, now, news }: Inside) {
+export function posting({ db, now, posts }: Inside) {
   const unclaim = db.prepare<null, [number, number]>(
     "UPDATE post SET status = 'waiting', unsure = 1, claim = NULL, due_at = ? WHERE status = 'sending' AND claim_until <= ?",
   );
@@ -143,7 +143,7 @@ export function posting({ db, now, news }: Inside) {
         if (settlement.handle !== undefined) keepHandle.run(subject, destination, settlement.handle);
       }
       if (pause_until !== undefined && pause_until > time) pause.run(destination, pause_until, why);
-      news.ring();
+      posts.ring();
       return "ok";
     },
 

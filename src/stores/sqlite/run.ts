@@ -19,7 +19,7 @@ export interface Ending {
 
 /** What happens to a run, whichever verb brings it about; each new state and its event are one step. */
 export function changes(inside: Inside) {
-  const { db, now, work, news } = inside;
+  const { db, now, work, events } = inside;
   const tell = db.prepare<null, [number, number]>(`
     INSERT INTO event (subject, seq, state, at, node, attempt, lost, reason, started_at, result)
     SELECT run_id, told, state, ?, node, attempt, lost, reason, started_at, result FROM run WHERE seq = ?`);
@@ -34,7 +34,7 @@ export function changes(inside: Inside) {
     /** Writes the event of the state that the row has now. */
     tell(seq: number): void {
       tell.run(now(), seq);
-      news.ring();
+      events.ring();
     },
 
     end(seq: number, { state, reason, lost, result, ended_by }: Ending): void {

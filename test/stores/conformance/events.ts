@@ -166,13 +166,13 @@ export function announcing(open: Open): void {
     test(
       "wakes on an event, and on a post",
       withStore(open, async ({ store, node }) => {
-        const event = store.stirred({ ms: longWait });
+        const event = store.stirred("events", { ms: longWait });
         await queue(node);
         await event;
         await expandAll(store, "chat:builds");
-        await store.stirred({ ms: longWait });
+        await store.stirred("posts", { ms: longWait });
         const { key, claim } = await claimed(store, ["chat:builds"]);
-        const again = store.stirred({ ms: longWait });
+        const again = store.stirred("posts", { ms: longWait });
         await store.settle({ key, claim, verdict: "later", due_in_ms: 0, unsure: false });
         await again;
       }),
@@ -182,7 +182,7 @@ export function announcing(open: Open): void {
       "does not sleep through what happened before it was called",
       withStore(open, async ({ store, node }) => {
         await queue(node);
-        await store.stirred({ ms: longWait });
+        await store.stirred("events", { ms: longWait });
       }),
     );
 
@@ -196,7 +196,7 @@ export function announcing(open: Open): void {
         for (;;) {
           const { post } = await store.claim(crypto.randomUUID(), 60_000, ["chat:builds"]);
           if (post) break;
-          await store.stirred({ ms: longWait });
+          await store.stirred("posts", { ms: longWait });
         }
       }),
     );
@@ -204,9 +204,9 @@ export function announcing(open: Open): void {
     test(
       "ends with its time and with its signal",
       withStore(open, async ({ store }) => {
-        await store.stirred({ ms: 1 });
+        await store.stirred("events", { ms: 1 });
         const impatient = new AbortController();
-        const waiting = store.stirred({ ms: longWait, signal: impatient.signal });
+        const waiting = store.stirred("events", { ms: longWait, signal: impatient.signal });
         impatient.abort();
         await waiting;
       }),

@@ -207,6 +207,8 @@ export function finishing(open: Open): void {
           node: "mac-07",
           result: null,
         });
+        await node.report(reportOf({ provider_run_id: "79", chats: ["builds"] }));
+        expect((await store.events(10)).at(-1)?.report).toEqual(reportOf({ provider_run_id: "79", chats: ["builds"] }));
       }),
     );
   });

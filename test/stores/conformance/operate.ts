@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { DeliveryNote } from "../../../src/core/records.ts";
+import { type DeliveryNote, type Report, subjectOf } from "../../../src/core/records.ts";
 import type { Filter } from "../../../src/stores/store.ts";
 import {
   askOf,
+  claimed,
   expandAll,
   heldOf,
   intent,
@@ -31,6 +32,19 @@ const noteOf = (n: number, over: Partial<DeliveryNote> = {}): DeliveryNote => ({
   reason: "status is Done",
   run_id: null,
   issue_key: "MOB-12",
+  ...over,
+});
+
+const reportOf = (over: Partial<Report> = {}): Report => ({
+  source: "notify",
+  workflow: "nightly",
+  state: "succeeded",
+  branch: "main",
+  commit: null,
+  run_url: null,
+  mesh_node_id: "mac-07",
+  provider_run_id: "4711",
+  failing_target: null,
   ...over,
 });
 
@@ -145,6 +159,75 @@ export function operating(open: Open): void {
         await node.finish(resultOf(held, "succeeded"));
         expect(await node.cancel(running.run_id, "too late")).toBe("over");
         expect(await stateOf(node, running.run_id)).toBe("succeeded");
+      }),
+    );
+  });
+
+  describe("posts", () => {
+    test(
+      "of a report are unknown until its state is expanded, then follow what became of them",
+      withStore(open, async ({ store, node }) => {
+        const report = reportOf({ state: "failed" });
+        const subject = subjectOf(report);
+        expect(await node.posts(subject)).toEqual([]);
+        await node.report(report);
+        expect(await node.posts(subject)).toBeNull();
+        await expandAll(store, "chat:builds", "chat:other");
+        expect(await node.posts(subject)).toMatchObject([
+          { destination: "chat:builds", state: "failed", status: "waiting", tries: 0, unsure: false, why: null },
+          { destination: "chat:other", state: "failed", status: "waiting" },
+        ]);
+        const { key, claim } = await claimed(store, ["chat:other"]);
+        expect(await node.posts(subject)).toMatchObject([{ status: "waiting" }, { status: "sending", tries: 1 }]);
+        await store.settle({ key, claim, verdict: "dead", why: "status 404" });
+        expect(await node.posts(subject)).toMatchObject([{ status: "waiting" }, { status: "dead", why: "status 404" }]);
+        await node.report(reportOf());
+        expect(await node.posts(subject)).toBeNull();
+        await expandAll(store, "chat:builds");
+        expect((await node.posts(subject))?.map(({ state }) => state)).toEqual(["failed", "failed", "succeeded"]);
+        expect(await node.posts(`${subject}0`)).toEqual([]);
+      }),
+    );
+
+    test(
+      "of a report that nobody wants to hear are none",
+      withStore(open, async ({ store, node }) => {
+        await node.report(reportOf());
+        await expandAll(store);
+        expect(await node.posts(subjectOf(reportOf()))).toEqual([]);
+      }),
+    );
+
+    test(
+      "of a run are those that it is shown with",
+      withStore(open, async ({ store, node }) => {
+        const { run_id } = await queue(node);
+        expect(await node.posts(run_id)).toBeNull();
+        await expandAll(store, "chat:builds");
+        const posts = await node.posts(run_id);
+        expect(posts).toHaveLength(1);
+        expect(posts).toEqual((await seen(node, run_id)).posts);
+      }),
+    );
+  });
+
+  describe("gateways", () => {
+    test(
+      "are known by their last beat",
+      withStore(open, async ({ store, node }) => {
+        expect(await node.gateways()).toEqual([]);
+        await store.beat("mac-07/1", { version: "0.1.0" });
+        await store.beat("mac-08/2", { version: "0.1.0", sends: false });
+        await store.beat("mac-07/1", { version: "0.2.0" });
+        const gateways = await node.gateways();
+        expect(gateways.map(({ gateway, facts }) => [gateway, facts]).toSorted()).toEqual([
+          ["mac-07/1", { version: "0.2.0" }],
+          ["mac-08/2", { version: "0.1.0", sends: false }],
+        ]);
+        for (const { silent_ms, last_seen } of gateways) {
+          expect(silent_ms).toBeWithin(0, 60_000);
+          expect(Math.abs(last_seen - Date.now())).toBeLessThan(60_000);
+        }
       }),
     );
   });
