@@ -32,6 +32,10 @@ export async function report(fault: unknown, err: Streams["err"]): Promise<numbe
     err(`meshmac: ${fault.message}\n${fault.hint === undefined ? "" : `hint: ${fault.hint}\n`}`);
     return fault.status;
   }
+  const { systemFault } = await import("../src/core/system-fault.ts");
+  const refused = systemFault(fault);
+  // A path that leads nowhere may be our own doing; a right that is missing or a disk that is full is not.
+  if (refused && refused.kind !== "config") return await report(refused, err);
   const { maskPatterns } = await import("../src/core/redact.ts");
   const message = fault instanceof Error ? fault.message : String(fault);
   err(`meshmac: internal error: ${maskPatterns(message.split("\n")[0] ?? "")}\n`);

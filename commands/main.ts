@@ -66,6 +66,7 @@ async function commands() {
       up: () => import("./up.ts").then((command) => command.default),
       serve: () => import("./serve.ts").then((command) => command.default),
       work: () => import("./work.ts").then((command) => command.default),
+      notify: () => import("./notify.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
     },

@@ -12,7 +12,7 @@ export default defineCommand({
   async run({ args }) {
     const { config, vault } = await loadConfig({ file: args.config });
     const store = await openForNode(config);
-    const worker = startWorker({ store, node: config.node, once: args.once === true, masked: vault.values() });
+    const worker = startWorker({ store, node: config.node, once: args.once === true, masked: vault.values });
     onSignals(
       () => worker.drain(),
       () => worker.stop(),

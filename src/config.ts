@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { findConfig, shortName } from "./config/find.ts";
+import { findConfig, shortName, usualConfig } from "./config/find.ts";
 import { parseConfig } from "./config/parse.ts";
 import { type Problem, refused } from "./config/problems.ts";
 import { readConfig } from "./config/read.ts";
@@ -44,6 +44,10 @@ export async function loadConfig(where: Where = {}): Promise<Loaded> {
   if (!loaded) throw refused(name, problems);
   return loaded;
 }
+
+/** Says whether there is a configuration in the usual places. */
+export const isConfigured = ({ cwd = process.cwd(), env = process.env }: Where = {}): boolean =>
+  usualConfig({ cwd, env }) !== null;
 
 /** Reads the named or the found configuration and lists what is wrong in it. Throws `config` where there is none, or it does not parse. */
 export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {

@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { ofetch } from "ofetch";
 import { MeshError } from "./core/error.ts";
+import { isObject } from "./core/json.ts";
 import type { Outbound } from "./core/outbound.ts";
 import type { Post, Reply } from "./core/post.ts";
 import { exactMask } from "./core/redact.ts";
 import { Secret } from "./core/secret.ts";
+import { standardSignature } from "./core/standard-webhooks.ts";
 import { isLoopback } from "./core/units.ts";
 import { version } from "./version.ts";
 
@@ -66,10 +68,12 @@ export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
   const refused = (code: string, why: string): Sent => ({ place, failure: { code, maybeSent: false, why } });
   let url: string;
   let headers: Record<string, string>;
+  let body: string | undefined;
   try {
+    body = bodyOf(post);
     url = [post.url].flat().map(shown).join("");
     place = placeOf(url);
-    headers = headersOf(post);
+    headers = { ...headersOf(post), ...signatureOf(post, body ?? "") };
   } catch (error) {
     return refused("secret", error instanceof MeshError ? error.message : "a secret could not be read");
   }
@@ -77,6 +81,8 @@ export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
   if (!target || !/^https?:$/.test(target.protocol)) return refused("bad_url", `${nameOf(post)} is not an http(s) URL`);
   if (target.protocol === "http:" && !isLoopback(target.hostname) && !outbound.allow_http)
     return refused("plain_http", `${place} is plain http; use https, or say allow_http: true`);
+  const refusal = post.refuse?.(target);
+  if (refusal) return refused("bad_url", `${place}: ${refusal}`);
   let tls: Tls;
   try {
     tls = await tlsOf(outbound);
@@ -87,7 +93,7 @@ export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
     const response = await ofetch.raw<unknown, "stream">(url, {
       method: post.method,
       headers,
-      ...(post.body !== undefined && { body: JSON.stringify(post.body) }),
+      ...(body !== undefined && { body }),
       ...always,
       responseType: "stream",
       signal: AbortSignal.timeout(outbound.timeout),
@@ -141,8 +147,24 @@ function headersOf({ headers, basic, bearer, body }: Post): Record<string, strin
   return all;
 }
 
-const secretsOf = ({ url, headers, basic, bearer }: Post): string[] =>
-  [...[url].flat(), basic?.password, bearer, ...Object.values(headers ?? {})]
+function bodyOf({ body, bodySecrets }: Post): string | undefined {
+  if (!bodySecrets || !isObject(body)) return body === undefined ? undefined : JSON.stringify(body);
+  const secrets = Object.entries(bodySecrets).map(([name, value]) => [name, shown(value)]);
+  return JSON.stringify({ ...body, ...Object.fromEntries(secrets) });
+}
+
+function signatureOf({ sign }: Post, body: string): Record<string, string> {
+  if (!sign) return {};
+  const timestamp = Math.floor(Date.now() / 1000);
+  return {
+    "webhook-id": sign.id,
+    "webhook-timestamp": String(timestamp),
+    "webhook-signature": standardSignature(shown(sign.key), { id: sign.id, timestamp, body }),
+  };
+}
+
+const secretsOf = ({ url, headers, basic, bearer, sign, bodySecrets }: Post): string[] =>
+  [...[url].flat(), basic?.password, bearer, sign?.key, ...Object.values({ ...headers, ...bodySecrets })]
     .filter((value) => value instanceof Secret)
     .map(shown);
 

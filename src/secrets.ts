@@ -3,6 +3,7 @@ import { log } from "./log.ts";
 import { Copy, type Demand, sha256, type Value } from "./secrets/copy.ts";
 import { pathOf } from "./secrets/file.ts";
 
+export { longestToken } from "./secrets/copy.ts";
 export { checkKeyFile } from "./secrets/file.ts";
 export { createToken, writeSecret } from "./secrets/write.ts";
 

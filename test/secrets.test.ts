@@ -152,6 +152,27 @@ describe("permissions", () => {
     }
   });
 
+  test("a folder that leads nowhere is refused like any other, also under a value that was read before", () => {
+    using folder = new Folder();
+    const { vault, later } = vaultOf(folder);
+    folder.write(name, old);
+    expect(vault.accepts(name, old)).toBe(keyIdOf(old));
+    rmSync(join(folder.path, "jira"), { recursive: true });
+    symlinkSync("jira", join(folder.path, "jira"));
+    later();
+    expect(vault.accepts(name, old)).toBe(keyIdOf(old));
+    expect(faultOf(() => openVault(folder.path).read(name))).toMatchObject({ kind: "permission" });
+  });
+
+  test.skipIf(isRoot)("a folder that we may not enter is refused with what to type", () => {
+    using folder = new Folder();
+    folder.write(name, old);
+    chmodSync(join(folder.path, "jira"), 0o600);
+    const fault = faultOf(() => openVault(folder.path).read(name));
+    expect(fault).toMatchObject({ kind: "permission", hint: expect.stringContaining(join(folder.path, "jira")) });
+    chmodSync(join(folder.path, "jira"), 0o700);
+  });
+
   test("the top itself may be reached over a link", () => {
     using folder = new Folder();
     folder.write(`real/${name}`, old);
@@ -209,6 +230,7 @@ describe("checking", () => {
     ["empty", "", "is empty"],
     ["a newline alone", "\n", "is empty"],
     ["31 characters", "x".repeat(31), "holds 31 characters, an inbound token needs 32"],
+    ["more than a header may hold", "x".repeat(513), "holds 513 characters, an inbound token has at most 512"],
     ["two lines", `${old}\n${old}\n`, "cannot arrive in a header"],
     ["a space at the end", `${old} \n`, "cannot arrive in a header"],
     ["letters beyond ASCII", "é".repeat(40), "cannot arrive in a header"],

@@ -1,11 +1,13 @@
 import { defineCommand } from "citty";
+import { MeshError } from "../../src/core/error.ts";
 import { isOver } from "../../src/core/records.ts";
+import { logStream } from "../../src/gateway/log-stream.ts";
+import type { Masks } from "../../src/gateway/masked-store.ts";
 import type { OperatorStore } from "../../src/stores/store.ts";
 import { configArgs } from "../args.ts";
 import { oneRun, runArg, withStore } from "./open.ts";
 
-const pageSize = 256 * 1024;
-const lookAgainAfter = 500;
+const lookAgainAfter = 300;
 
 export default defineCommand({
   meta: { name: "logs", description: "The log of a run's last attempt" },
@@ -16,29 +18,49 @@ export default defineCommand({
     ...configArgs,
   },
   async run({ args }) {
-    await withStore(args.config, async (store) => {
+    const wanted = attemptOf(args.attempt);
+    await withStore(args.config, async (store, masks) => {
       const { run } = await oneRun(store, args.run);
-      await copyLog(store, run.run_id, args.attempt === undefined ? null : Number(args.attempt), args.follow === true);
+      if (wanted !== null && wanted > run.attempt) {
+        throw new MeshError("data", `run ${run.run_id} has no attempt ${wanted}`, {
+          hint: run.attempt === 0 ? "it has not begun" : `the last one is ${run.attempt}`,
+        });
+      }
+      if (args.follow && wanted === null) return await follow(store, run.run_id, masks);
+      const wish = { run_id: run.run_id, attempt: wanted ?? run.attempt, follow: args.follow === true };
+      await copy(store, wish, masks);
     });
   },
 });
 
-/** Copies a log to stdout, byte by byte as stored; while following, goes on with the next attempt when there is one. */
-async function copyLog(store: OperatorStore, run_id: string, only: number | null, follow: boolean): Promise<void> {
-  let from = 0;
-  let attempt = only ?? 0;
-  for (;;) {
-    const shown = await store.show(run_id);
-    if (!shown) return;
-    if (only === null && shown.run.attempt !== attempt) [attempt, from] = [shown.run.attempt, 0];
-    const over = isOver(shown.run.state);
-    for (;;) {
-      const slice = await store.readLog(run_id, attempt, from, pageSize);
-      if (slice.bytes.length === 0) break;
-      process.stdout.write(slice.bytes);
-      from = slice.next;
-    }
-    if (over || !follow) return;
-    await new Promise((resolve) => setTimeout(resolve, lookAgainAfter));
+function attemptOf(typed: string | undefined): number | null {
+  if (typed === undefined) return null;
+  if (/^[1-9]\d{0,8}$/.test(typed)) return Number(typed);
+  throw new MeshError("usage", `--attempt expects a number from 1, got ${JSON.stringify(typed)}`);
+}
+
+interface Wish {
+  run_id: string;
+  attempt: number;
+  follow: boolean;
+}
+
+/** Copies what there is of each attempt, from the present one on, until the run is over. */
+async function follow(store: OperatorStore, run_id: string, masks: Masks): Promise<void> {
+  for (let copied = 0; ;) {
+    const run = (await store.show(run_id))?.run;
+    if (!run) return;
+    if (run.attempt > copied) await copy(store, { run_id, attempt: (copied = run.attempt), follow: true }, masks);
+    else if (isOver(run.state)) return;
+    else await new Promise((resolve) => setTimeout(resolve, lookAgainAfter));
+  }
+}
+
+/** Copies one attempt's log to stdout as it was printed, but for our secrets, no faster than it is taken. */
+async function copy(store: OperatorStore, wish: Wish, masks: Masks): Promise<void> {
+  if (wish.attempt === 0) return;
+  const whoever = new AbortController().signal;
+  for await (const bytes of logStream(store, { ...wish, from: 0, mask: masks.bytes, signal: whoever })) {
+    if (!process.stdout.write(bytes)) await new Promise<void>((taken) => process.stdout.once("drain", () => taken()));
   }
 }

@@ -1,22 +1,43 @@
-import { loadConfig } from "../../src/config.ts";
+import { resolve } from "node:path";
+import { isConfigured, type Loaded, loadConfig, secretsOf } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
+import { type Masks, masksOf } from "../../src/gateway/masked-store.ts";
+import { maskedView } from "../../src/gateway/masked-view.ts";
 import { openForCommand } from "../../src/stores/open.ts";
 import type { OperatorStore, Shown } from "../../src/stores/store.ts";
+import { configOfUp, usualStateDir } from "../up/state.ts";
 
-/** Lends the configured store to one short command and closes it again. */
-export async function withStore<T>(file: string | undefined, use: (store: OperatorStore) => Promise<T>): Promise<T> {
-  const { config } = await loadConfig(file === undefined ? {} : { file });
+/** Lends the configured store to one short command, every secret that this user may read hidden in what it shows, and closes it again. */
+export async function withStore<T>(
+  file: string | undefined,
+  use: (store: OperatorStore, masks: Masks) => Promise<T>,
+): Promise<T> {
+  const { config, vault } = await loaded(file);
+  for (const { secret } of secretsOf(config)) {
+    try {
+      vault.read(secret.name);
+    } catch {
+      // A node has none of the gateway's secrets: nothing of it to hide here.
+    }
+  }
+  const masks = masksOf(vault);
   const store = await openForCommand(config);
   try {
-    return await use(store);
+    return await use(maskedView(store, masks), masks);
   } finally {
     await store.close();
   }
 }
 
+/** The configuration; where there is none, what a `meshmac up` in this folder left. */
+async function loaded(file: string | undefined): Promise<Loaded> {
+  const left = file === undefined && !isConfigured() ? configOfUp(resolve(usualStateDir)) : null;
+  return left ?? (await loadConfig({ file }));
+}
+
 /** Finds one run by its id or a unique ending of it; throws `data` where there is none. */
 export async function oneRun(store: OperatorStore, id: string): Promise<Shown> {
-  const shown = await store.show(id);
+  const shown = id === "" ? null : await store.show(id);
   if (shown) return shown;
   throw new MeshError("data", `no run ${JSON.stringify(id)}`, { hint: "meshmac runs list shows what there is" });
 }

@@ -12,13 +12,13 @@ export interface Knock {
   body: string;
 }
 
-/** Makes, for every door, a delivery that satisfies its own `build_when`. */
-export function knocksFor(config: Config, vault: Vault, { doors }: Pick<Gateway, "doors">): Knock[] {
+/** Makes, for every door, a delivery that satisfies its own `build_when`; `number` ends the key of the issue it is about. */
+export function knocksFor(config: Config, vault: Vault, { doors }: Pick<Gateway, "doors">, number?: number): Knock[] {
   return doors.flatMap(({ source, url, header }) => {
     const entry = config.sources[source];
     const adapter = sources.find(({ kind }) => kind === entry?.kind);
     if (!entry || !adapter) return [];
-    const { headers, body } = adapter.sample(entry);
+    const { headers, body } = adapter.sample(entry, number);
     return [
       {
         source,
@@ -30,9 +30,14 @@ export function knocksFor(config: Config, vault: Vault, { doors }: Pick<Gateway,
   });
 }
 
+/** The number of an issue that no earlier start within a dedupe window has used. */
+export const freshNumber = (now: number): number => 1000 + (Math.floor(now / 1000) % 9000);
+
 /** Writes a knock as a line for a POSIX shell. */
 export function curlLine({ url, headers, body }: Knock): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const parts = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
   return ["curl -sS", ...parts, `-d ${quoted(body)}`, quoted(url)].join(" ");
 }
+
+/** Quotes a text for a POSIX shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;

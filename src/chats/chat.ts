@@ -6,8 +6,11 @@ import type { RetryOptions } from "../core/retry.ts";
 import type { TextUnit } from "../core/text.ts";
 
 export interface Limits {
+  /** The most that one text of a post may hold. */
   text: number;
   unit: TextUnit;
+  /** The most bytes that the whole body may take as JSON, where the provider counts those. */
+  body?: number;
 }
 
 /** What every chat's entry in the configuration takes beside its own keys. */
@@ -57,6 +60,8 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   retry?: RetryOptions;
   /** Says in one sentence why these options cannot work, where their schema alone cannot tell; null where they can. */
   refuse?(options: z.output<Options>): string | null;
+  /** Says in one sentence why this address, which only its secret file tells, cannot work; null where it can. Never repeats its path or query. */
+  refuseUrl?(url: URL): string | null;
   /** Describes the request. */
   post(announcement: Announcement, options: z.output<Options>, given: Given): Post;
   /** Judges the reply to the post of the same `given`; a first message's handle comes with `sent`. */

@@ -1,48 +1,82 @@
 import { z } from "zod";
-import { emoji, faultOf, headline, logCommand, nodeOf, shortCommit } from "../core/announcement.ts";
-import { isObject, type Json } from "../core/json.ts";
-import { dead, degrade, judgeStatus, sent } from "../core/post.ts";
-import type { Announcement, RunState } from "../core/records.ts";
-import { secret } from "../core/secret.ts";
-import { defang, oneLine, truncate, webLink, withoutBackticks } from "../core/text.ts";
-import { humanDuration } from "../core/units.ts";
-import { chatOptions, defineChat } from "./chat.ts";
+import { headline } from "../core/announcement.ts";
+import type { Json } from "../core/json.ts";
+import { type Line, linesOf, linksOf, titleOf } from "../core/layout.ts";
+import type { Post } from "../core/post.ts";
+import { type Announcement, type RunState, runStates } from "../core/records.ts";
+import { type Secret, secret } from "../core/secret.ts";
+import { defang, oneLine, truncate, withoutBackticks } from "../core/text.ts";
+import { webRoot } from "../core/web-root.ts";
+import { chatOptions, defineChat, type Given } from "./chat.ts";
+import { judgeReply } from "./mattermost-reply.ts";
 
-// Mattermost incoming webhook: https://developers.mattermost.com/integrate/webhooks/incoming/
+const options = chatOptions.extend({
+  kind: z.literal("mattermost"),
+  url: secret.optional(),
+  channel: z.string().min(1).max(64).optional(),
+  base_url: webRoot.optional(),
+  token: secret.optional(),
+  channel_id: z
+    .string()
+    .regex(/^[a-z0-9]{26}$/, {
+      error: "expected the channel's id, 26 letters and digits: Mattermost shows it under View Info",
+    })
+    .optional(),
+  silent: z.array(z.enum(runStates)).optional(),
+});
+
+type Options = z.output<typeof options>;
+
+// Mattermost, as an incoming webhook: https://developers.mattermost.com/integrate/webhooks/incoming/
+// or as a bot, which can edit and answer: https://developers.mattermost.com/api-documentation/#/operations/CreatePost
 export const mattermost = defineChat({
   kind: "mattermost",
-
-  options: chatOptions.extend({
-    kind: z.literal("mattermost"),
-    url: secret,
-    channel: z.string().min(1).max(64).optional(),
-  }),
+  options,
 
   // The server splits longer texts into several posts, and a failure half way makes a retry post twice.
   limits: { text: 16_383, unit: "codepoints" },
-  can: () => ({ edit: false, thread: false, silent: true, idempotent: false }),
+  can: ({ url }) => ({ edit: url === undefined, thread: url === undefined, silent: true, idempotent: false }),
 
-  post(announcement, { url, channel }, { plain = false }) {
-    const layout = plain ? plainly(announcement) : richly(announcement);
-    return { method: "POST", url, body: { ...(channel !== undefined && { channel }), ...layout } };
+  refuse({ url, channel, base_url, token, channel_id }) {
+    const bot = [base_url, token, channel_id];
+    const both = "is either an incoming webhook (url) or a bot (base_url, token and channel_id)";
+    if (url !== undefined) return bot.some((key) => key !== undefined) ? `${both}, not both` : null;
+    if (bot.includes(undefined)) return both;
+    return channel === undefined ? null : "channel is for an incoming webhook; a bot posts to its channel_id";
   },
 
-  judge({ status, text }) {
-    // GET answers 200 for any id, so a redirect followed by a proxy looks like success; only `ok` is one.
-    if (status === 200) {
-      return text.trim() === "ok" ? sent() : dead("answered 200 but not ok: a proxy or login page?");
-    }
-    if (status === 400 || status === 413) {
-      const id = errorId(text);
-      return id !== null && deadHooks.has(id)
-        ? dead(`status 400, ${id}: the hook is unknown`)
-        : degrade(said(status, id));
-    }
-    if (status === 501) return dead("status 501: incoming webhooks are disabled on this server");
-    const verdict = judgeStatus(status);
-    return verdict.verdict === "sent" ? dead(`answered ${status}, which no incoming webhook does`) : verdict;
+  post(announcement, entry, given) {
+    return entry.url ? hookPost(announcement, entry, entry.url, given) : botPost(announcement, entry, given);
   },
+
+  judge: judgeReply,
 });
+
+function hookPost(a: Announcement, entry: Options, url: Secret, { plain }: Given): Post {
+  const { channel, silent = ["queued", "running"] } = entry;
+  const layout = plain ? { text: plainly(a) } : { attachments: [{ ...attachment(a), ...heading(a) }] };
+  // Servers before 11.10 do not know `silent` and leave it out.
+  const quiet = silent.includes(a.state) && { silent: true };
+  return { method: "POST", url, body: { ...(channel !== undefined && { channel }), ...layout, ...quiet } };
+}
+
+function botPost(a: Announcement, { base_url = "", token, channel_id = "", silent = [] }: Options, given: Given): Post {
+  const { key, edit, thread, plain } = given;
+  const posts = `${base_url}/api/v4/posts`;
+  const bearer = token && { bearer: token };
+  // A patch replaces all props and leaves what it does not name: without them, the last state's attachment would stay.
+  const layout = plain
+    ? { message: plainly(a), props: { attachments: [] } }
+    : { message: escaped(titleOf(a)), props: { attachments: [attachment(a)] } };
+  if (edit !== undefined) return { method: "PUT", url: `${posts}/${edit}/patch`, ...bearer, body: layout };
+  return {
+    method: "POST",
+    url: silent.includes(a.state) ? `${posts}?silent=true` : posts,
+    ...bearer,
+    // The server knows the id again for 30 seconds, and answers with the post that it made.
+    body: { channel_id, pending_post_id: key, ...(thread !== undefined && { root_id: thread }), ...layout },
+  };
+}
 
 const color: Record<RunState, string> = {
   queued: "#8b98a9",
@@ -53,73 +87,32 @@ const color: Record<RunState, string> = {
   dead: "#5d1a1a",
 };
 
-const deadHooks = new Set(["web.incoming_webhook.invalid.app_error"]);
-
-function richly(a: Announcement): { attachments: Json } {
-  const url = webLink(a.run_url) ?? webLink(a.issue_url);
+function attachment(a: Announcement): { [key: string]: Json } {
   return {
-    attachments: [
-      {
-        fallback: defang(withoutPipes(truncate(oneLine(headline(a)), 1000))),
-        color: color[a.state],
-        title: `${emoji[a.state]} ${escaped(a.issue_key ?? a.workflow)} ${a.state}`,
-        ...(url !== null && { title_link: url }),
-        text: lines(a).join("\n"),
-      },
-    ],
+    fallback: defang(withoutPipes(truncate(oneLine(headline(a)), 1000))),
+    color: color[a.state],
+    text: linesOf(a).map(markdown).join("\n"),
   };
 }
 
-const plainly = (a: Announcement): { text: string } => ({
-  text: [`${emoji[a.state]} ${escaped(a.issue_key ?? a.workflow)} ${a.state}`, ...lines(a)].join("\n"),
-});
-
-function lines(a: Announcement): string[] {
-  const fault = faultOf(a);
-  const node = nodeOf(a);
-  const command = logCommand(a);
-  const facts = [
-    a.issue_key === null ? null : code(a.workflow),
-    a.branch === "" ? null : `on ${code(a.branch)}`,
-    a.commit ? `at ${code(shortCommit(a.commit))}` : null,
-    node ? `by ${code(node)}` : null,
-    a.duration_ms === null ? null : `in ${humanDuration(a.duration_ms)}`,
-  ];
-  const links = [link("log", a.run_url), link("issue", a.issue_url), command && code(command)];
-  return [
-    facts.filter(Boolean).join(" "),
-    a.summary ? escaped(a.summary, 500) : "",
-    fault ? `**${a.state === "cancelled" ? "Why" : "Failed"}:** ${code(fault)}` : "",
-    links.filter(Boolean).join(" · "),
-  ].filter((line) => line !== "");
+function heading(a: Announcement): { [key: string]: Json } {
+  const url = linksOf(a)[0]?.url;
+  return { title: escaped(titleOf(a)), ...(url !== undefined && { title_link: url }) };
 }
 
-const link = (name: string, url: string | null): string | null => {
-  const safe = webLink(url);
-  return safe === null ? null : `[${name}](${safe})`;
-};
+const plainly = (a: Announcement): string => [escaped(titleOf(a)), ...linesOf(a).map(markdown)].join("\n");
 
-const code = (text: string): string =>
-  `\`${defang(withoutPipes(withoutBackticks(truncate(oneLine(text), 300)))) || " "}\``;
+const markdown = (line: Line): string =>
+  line
+    .map((piece) => {
+      if ("url" in piece) return `[${piece.link}](${piece.url})`;
+      if ("code" in piece) return `\`${defang(withoutPipes(withoutBackticks(piece.code)))}\``;
+      return "strong" in piece ? `**${piece.strong}**` : escaped(piece.words);
+    })
+    .join("");
 
 /** The server never decodes entities, so what it reads as markup is hidden by backslashes and zero-width spaces. */
-const escaped = (text: string, limit = 300): string =>
-  defang(withoutPipes(truncate(oneLine(text), limit)).replace(/[\\`*_~#[\]>]/g, "\\$&"));
+const escaped = (text: string): string => defang(withoutPipes(text).replace(/[\\`*_~#[\]>]/g, "\\$&"));
 
 /** The server makes a link of `<a|b>` before it stores, across lines and whatever stands between: without a bar there is none. */
 const withoutPipes = (text: string): string => text.replaceAll("|", "¦");
-
-/** The error's own name. Its message holds the hook's id, which is the secret: no other word of the reply is repeated. */
-function errorId(text: string): string | null {
-  let reply: Json;
-  try {
-    reply = JSON.parse(text) as Json;
-  } catch {
-    return null;
-  }
-  const id = isObject(reply) ? reply.id : undefined;
-  return typeof id === "string" && /^[a-z0-9_.]{1,100}$/.test(id) ? id : null;
-}
-
-const said = (status: number, id: string | null): string =>
-  `status ${status}${id === null ? "" : `, ${id}`}: the layout was refused, or the hook was deleted`;

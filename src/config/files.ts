@@ -1,3 +1,4 @@
+import { chats } from "../chats/registry.ts";
 import { MeshError } from "../core/error.ts";
 import { checkKeyFile, type Vault } from "../secrets.ts";
 import { keyFilesOf, secretsOf } from "./named.ts";
@@ -8,7 +9,10 @@ export function checkFiles(config: Config, vault: Vault): void {
   const checks = [
     ...secretsOf(config).map(({ path, secret, inbound }) => ({
       path,
-      check: () => vault.check(secret.name, { inbound }),
+      check: () => {
+        vault.check(secret.name, { inbound });
+        refuseUrl(config, path, vault.read(secret.name));
+      },
     })),
     ...keyFilesOf(config).map(({ path, file }) => ({ path, check: () => checkKeyFile(file) })),
   ];
@@ -23,6 +27,14 @@ export function checkFiles(config: Config, vault: Vault): void {
   );
   const count = faults.length === 1 ? "1 secret file" : `${faults.length} secret files`;
   throw new MeshError(kind, `${count} cannot be used${lines.join("")}`);
+}
+
+/** Throws where a chat knows that the address in its secret file cannot work; the configuration alone cannot tell. */
+function refuseUrl(config: Config, path: string, text: string): void {
+  const [, name = ""] = /^chats\.([^.]+)\.url$/.exec(path) ?? [];
+  const url = URL.parse(text.trim());
+  const why = url && chats.find(({ kind }) => kind === config.chats[name]?.kind)?.refuseUrl?.(url);
+  if (why) throw new MeshError("config", `${url.host} cannot be posted to: ${why}`);
 }
 
 function faultOf(check: () => void): MeshError | null {

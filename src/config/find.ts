@@ -12,16 +12,23 @@ const named = [...searched, ".ts"];
 /** Returns the absolute path of the configuration: `file` where one was named, else the first in the usual places. Throws `config`. */
 export function findConfig({ file, cwd, env }: { file?: string | undefined; cwd: string; env: Env }): string {
   if (file !== undefined) return namedFile(resolve(cwd, file));
-  const folders = usualFolders(cwd, env);
-  for (const folder of folders) {
+  const found = usualConfig({ cwd, env });
+  if (found !== null) return found;
+  const folders = usualFolders(cwd, env).join(", ");
+  throw new MeshError("config", `no meshmac.config.yaml (.yml, .toml, .json) in ${folders}`, {
+    hint: "name one with --config FILE, set MESHMAC_CONFIG_ROOT to its folder, or try it out without one: meshmac up",
+  });
+}
+
+/** Returns the absolute path of the first configuration in the usual places, or null where there is none. */
+export function usualConfig({ cwd, env }: { cwd: string; env: Env }): string | null {
+  for (const folder of usualFolders(cwd, env)) {
     for (const ending of searched) {
       const path = join(folder, `meshmac.config${ending}`);
       if (isFile(path)) return path;
     }
   }
-  throw new MeshError("config", `no meshmac.config.yaml (.yml, .toml, .json) in ${folders.join(", ")}`, {
-    hint: "name one with --config FILE, set MESHMAC_CONFIG_ROOT to its folder, or try it out without one: meshmac up",
-  });
+  return null;
 }
 
 /** Names a file as briefly as is clear from `cwd`. */

@@ -3,6 +3,7 @@ import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { LoadConfigOptions } from "c12";
 import { MeshError } from "../core/error.ts";
+import { systemFault } from "../core/system-fault.ts";
 
 /** Reads one configuration file as it stands; `name` is what errors call it. Throws `config` with the line where it does not parse. */
 export async function readConfig(path: string, name: string): Promise<unknown> {
@@ -17,6 +18,8 @@ export async function readConfig(path: string, name: string): Promise<unknown> {
     return config;
   } catch (fault) {
     if (await isBlank(path)) return {};
+    const refused = systemFault(fault, "the configuration");
+    if (refused) throw refused;
     throw new MeshError("config", `${name} cannot be read: ${whereAndWhy(fault)}`, {
       hint: hintFor(fault),
       cause: fault,
@@ -41,7 +44,8 @@ const onlyThisFile = {
 /** What c12 loads .ts and .json with: jiti, in a compiled binary, hides every error behind a missing Babel. */
 const importer = {
   async import(path: string): Promise<unknown> {
-    if (path.endsWith(".json")) return JSON.parse(await readFile(path, "utf8"));
+    // Like a YAML file without a value, `null` is a configuration of defaults.
+    if (path.endsWith(".json")) return JSON.parse(await readFile(path, "utf8")) ?? {};
     const loaded: { default?: unknown } = await import(pathToFileURL(path).href);
     return loaded.default ?? loaded;
   },
@@ -63,7 +67,11 @@ function whereAndWhy(fault: unknown): string {
 }
 
 function lineOf(fault: object): { line?: number; column?: number } {
-  const mark: unknown = Reflect.get(fault, "mark") ?? Reflect.get(fault, "position") ?? fault;
+  // js-yaml, Bun's transpiler, smol-toml. On any other error Bun's own line and column mean our code, not the file.
+  const mark: unknown =
+    Reflect.get(fault, "mark") ??
+    Reflect.get(fault, "position") ??
+    (Reflect.has(fault, "codeblock") ? fault : undefined);
   if (typeof mark !== "object" || mark === null) return {};
   const [line, column] = [Reflect.get(mark, "line"), Reflect.get(mark, "column")];
   // js-yaml counts from 0, the others from 1.
@@ -81,5 +89,6 @@ const textOf = (fault: object, key: string): string | undefined => {
 
 function hintFor(fault: unknown): string {
   const reason = fault instanceof Error ? (textOf(fault, "reason") ?? "") : "";
-  return reason.includes("duplicated") ? "keep one of the two" : "correct that line";
+  if (reason.includes("duplicated")) return "keep one of the two";
+  return fault instanceof Error && lineOf(fault).line !== undefined ? "correct that line" : "correct the file";
 }

@@ -3,11 +3,12 @@ import { z } from "zod";
 import type { chatOptions } from "../chats/chat.ts";
 import { chats } from "../chats/registry.ts";
 import { addressRange } from "../core/cidr.ts";
-import type { Outbound } from "../core/outbound.ts";
+import { type Outbound, outboundOptions } from "../core/outbound.ts";
 import { endStates } from "../core/records.ts";
 import { retryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
-import { address, duration, size } from "../core/units.ts";
+import { address, duration, limit, size } from "../core/units.ts";
+import { chatPager } from "../pagers/pager.ts";
 import { pagers } from "../pagers/registry.ts";
 import { sources } from "../sources/registry.ts";
 import type { SourceOptions } from "../sources/source.ts";
@@ -17,6 +18,8 @@ import { nodeId, storeUrl } from "./names.ts";
 const commentOn = z.array(z.enum(endStates)).default(["failed", "dead"]);
 
 export type ChatEntry = z.output<typeof chatOptions> & { kind: string };
+/** A pager that is a chat posts as that chat does and has no outbound keys of its own. */
+export type PagerEntry = Partial<Outbound> & { kind: string; chat?: string };
 export type CommentEntry = Outbound & { on: z.output<typeof commentOn> };
 export type SourceEntry = SourceOptions & { kind: string; comment?: CommentEntry };
 
@@ -38,7 +41,7 @@ export const lane = z.strictObject({
     .array(z.string().regex(/^(\*|!?[A-Za-z0-9][\w.-]{0,63})$/, { error: "expected a label, !label or *" }))
     .default([]),
   priority: z.int().min(-1000).max(1000).default(0),
-  timeout: duration.prefault("1h"),
+  timeout: limit.prefault("1h"),
   max_lost: z.int().min(1).max(100).default(3),
   locks: z.array(z.string()).default([]),
   limit: z.int().min(1).optional(),
@@ -64,6 +67,7 @@ const gateway = z.strictObject({
   max_body: size.prefault("256KiB"),
   max_in_flight: z.int().min(1).default(512),
   drain_delay: duration.prefault("5s"),
+  sends: z.boolean().default(true),
 });
 
 const node = z.strictObject({
@@ -102,9 +106,10 @@ export const configSchema = z.strictObject({
   lanes: z.record(laneName, lane).default({}),
   locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
   chats: z.record(entryName, byKind<ChatEntry>(chats)).default({}),
-  pagers: z.record(z.string(), byKind<Outbound>(pagers)).default({}),
+  pagers: z.record(entryName, byKind<PagerEntry>([...pagers, chatPager])).default({}),
   retry: retryOptions.optional(),
   escalate_after: duration.prefault("10m"),
+  heartbeat: outboundOptions.extend({ url: secret, every: duration.prefault("1m") }).optional(),
   lease: z
     .strictObject({
       ttl: duration.prefault("90s"),
@@ -112,8 +117,11 @@ export const configSchema = z.strictObject({
       fence: duration.prefault("60s"),
     })
     .prefault({})
-    .refine(({ ttl, heartbeat, fence }) => heartbeat * 2 <= fence && fence < ttl, {
-      error: "expected heartbeat × 2 ≤ fence < ttl",
+    .superRefine(({ ttl, heartbeat, fence }, context) => {
+      if (heartbeat * 2 <= fence && fence < ttl) return;
+      // With the numbers: a user may have said one of them and not know the others.
+      const said = `${heartbeat / 1000} s × 2, ${fence / 1000} s, ${ttl / 1000} s`;
+      context.addIssue({ code: "custom", message: `expected heartbeat × 2 ≤ fence < ttl, got ${said}` });
     }),
   node: node.prefault({}),
 });

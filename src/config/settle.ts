@@ -19,6 +19,7 @@ export function settle(parsed: Parsed, base: string): Config {
     node: withPaths(parsed.node, ["scripts_dir", "work_dir"], path),
     chats: each(parsed.chats, (chat) => withPaths(chat, outboundFiles, path)),
     pagers: each(parsed.pagers, (pager) => withPaths(pager, outboundFiles, path)),
+    ...(parsed.heartbeat && { heartbeat: withPaths(parsed.heartbeat, outboundFiles, path) }),
     sources: each(parsed.sources, (source) =>
       source.comment ? { ...source, comment: withPaths(source.comment, outboundFiles, path) } : source,
     ),

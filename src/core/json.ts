@@ -21,40 +21,55 @@ export function text(value: Json | undefined): string {
 }
 
 const maxDepth = 32;
-const forbiddenKeys = /"(?:__proto__|constructor|prototype|\\u00[0-9a-fA-F]{2}[^"]*)"\s*:/;
+const forbidden = ["__proto__", "prototype", "constructor"];
 
 /**
  * Parses JSON that a stranger sent: refuses nesting deeper than 32 before parsing (a deep bomb blocks `JSON.parse`), and
  * keys that could reach a prototype. Throws a plain Error whose message is safe to show.
  */
 export function parseStranger(source: string): Json {
-  if (nestsTooDeep(source)) throw new Error(`nested deeper than ${maxDepth}`);
-  const suspicious = forbiddenKeys.test(source);
+  const looks = look(source);
+  if (looks === "deep") throw new Error(`nested deeper than ${maxDepth}`);
   let parsed: Json;
   try {
     parsed = JSON.parse(source) as Json;
   } catch {
     throw new Error("not valid JSON");
   }
-  if (suspicious) refusePrototypeKeys(parsed);
+  // An escape may hide a key from the look.
+  if (looks === "suspect" || source.includes("\\u")) refusePrototypeKeys(parsed);
   return parsed;
 }
 
-/** Jumps from quote to quote, so that a long text costs no more than a short one; this runs for every delivery. */
-function nestsTooDeep(source: string): boolean {
+/** Reads the object that a stranger's reply holds; an empty one where it holds anything else. */
+export function objectIn(source: string): JsonObject {
+  try {
+    const value = parseStranger(source);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Looks for what must not be parsed, or parsed and not searched. Jumps from quote to quote, so that a long text costs no more than a short one; this runs for every delivery. */
+function look(source: string): "deep" | "suspect" | "harmless" {
   let depth = 0;
+  let suspect = false;
   for (let here = 0; here < source.length; here++) {
     const code = source.charCodeAt(here);
     if (code === 34) {
+      const first = here + 1;
       do {
         here = source.indexOf('"', here + 1);
-        if (here === -1) return false; // no end of the text: JSON.parse will say so
+        if (here === -1) return "harmless"; // no end of the text: JSON.parse will say so
       } while (isEscaped(source, here));
+      const length = here - first;
+      suspect ||= (length === 9 || length === 11) && forbidden.includes(source.slice(first, here));
     } else if (code === 123 || code === 91) {
-      if (++depth > maxDepth) return true;
+      if (++depth > maxDepth) return "deep";
     } else if (code === 125 || code === 93) depth--;
   }
-  return false;
+  return suspect ? "suspect" : "harmless";
 }
 
 function isEscaped(source: string, quote: number): boolean {
@@ -66,8 +81,7 @@ function isEscaped(source: string, quote: number): boolean {
 function refusePrototypeKeys(value: Json): void {
   if (typeof value !== "object" || value === null) return;
   for (const [key, inner] of Object.entries(value)) {
-    if (key === "__proto__" || key === "constructor" || key === "prototype")
-      throw new Error(`key "${key}" is not allowed`);
+    if (forbidden.includes(key)) throw new Error(`key "${key}" is not allowed`);
     refusePrototypeKeys(inner);
   }
 }

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { retryOptions } from "./retry.ts";
-import { duration } from "./units.ts";
+import { limit } from "./units.ts";
 
 /** What every outbound entry of the configuration takes, `comment` included. */
 export const outboundOptions = z.strictObject({
-  timeout: duration.prefault("10s"),
+  timeout: limit.prefault("10s"),
   retry: retryOptions.optional(),
   proxy: z.url({ protocol: /^https?$/, error: "expected a proxy URL like http://proxy.example:3128" }).optional(),
   ca_file: z.string().optional(),

@@ -11,7 +11,13 @@ export interface Post {
   basic?: { user: string; password: Secret };
   /** Bearer token, put into `Authorization` by `http.ts`. */
   bearer?: Secret;
+  /** Signs the body as it travels, with a fresh timestamp at every try: https://www.standardwebhooks.com */
+  sign?: { scheme: "standard-webhooks"; id: string; key: Secret };
+  /** Says why the address, once it is known, must not be asked at all; null where it may. */
+  refuse?: (url: URL) => string | null;
   body?: Json;
+  /** Secrets that the provider wants as further keys of the body, which is then an object; put there by `http.ts`. */
+  bodySecrets?: Record<string, Secret>;
 }
 
 /** What came back, as an adapter may judge it. */
@@ -27,14 +33,22 @@ export type Handle = string;
 /** What a reply means for the post. */
 export type Verdict =
   | { verdict: "sent"; handle?: Handle }
-  | { verdict: "retry"; why: string }
+  | {
+      verdict: "retry";
+      why: string;
+      /** Milliseconds to stay away, said in the body. */
+      waitMs?: number;
+      /** Whether the request may have taken effect; where unsaid, the status tells. */
+      unsure?: boolean;
+    }
   | { verdict: "degrade"; why: string }
   | { verdict: "lost"; why: string }
   | { verdict: "dead"; why: string };
 
 export const sent = (handle?: Handle): Verdict =>
   handle === undefined ? { verdict: "sent" } : { verdict: "sent", handle };
-export const retry = (why: string): Verdict => ({ verdict: "retry", why });
+export const retry = (why: string, waitMs?: number): Verdict =>
+  waitMs === undefined ? { verdict: "retry", why } : { verdict: "retry", why, waitMs };
 export const degrade = (why: string): Verdict => ({ verdict: "degrade", why });
 export const handleLost = (why: string): Verdict => ({ verdict: "lost", why });
 export const dead = (why: string): Verdict => ({ verdict: "dead", why });
@@ -58,7 +72,7 @@ export function judged(
 ): Verdict {
   if (verdict.verdict !== "retry" && verdict.verdict !== "dead") return verdict;
   if (lists.no_retry_on_status.includes(status)) return dead(verdict.why);
-  if (lists.retry_on_status.includes(status)) return retry(verdict.why);
+  if (verdict.verdict === "dead" && lists.retry_on_status.includes(status)) return retry(verdict.why);
   return verdict;
 }
 

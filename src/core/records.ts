@@ -53,18 +53,26 @@ export interface Result {
   log_tail: string[];
 }
 
+export const reportStates = ["succeeded", "failed", "cancelled"] as const satisfies EndState[];
+
 /** A finished build that somebody else ran: announced, not run. */
 export interface Report {
   source: string;
   workflow: string;
-  state: "succeeded" | "failed" | "cancelled";
+  state: (typeof reportStates)[number];
   branch: string;
   commit: string | null;
   run_url: string | null;
   mesh_node_id: string | null;
   provider_run_id: string;
   failing_target: string | null;
+  /** The only chats to tell, by name; where unsaid, all that hear such a report. */
+  chats?: string[];
 }
+
+/** What the store calls a report: its states, its posts and its threads belong to this. */
+export const subjectOf = ({ source, provider_run_id }: Pick<Report, "source" | "provider_run_id">): string =>
+  `${source}/${provider_run_id}`;
 
 /** What the house decided to say about one state of one run or report, for every chat alike. */
 export interface Announcement {

@@ -101,5 +101,8 @@ export function retryAfter(headers: Headers, now: number): number {
 const httpDate =
   /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? (\d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
+/** Makes of a number of milliseconds that a stranger said one to wait for: none below 0, at most 24 hours. */
+export const clampedWait = (ms = 0): number => clamped(ms);
+
 const clamped = (ms: number): number =>
   Number.isNaN(ms) ? 0 : Math.min(Math.max(0, Math.ceil(ms)), longestRetryAfter);

@@ -22,7 +22,9 @@ export const storeUrl = z.string().transform((text, context): StoreUrl => {
     const usual = found?.[1] === "redis+sentinel" ? 26_379 : 6379;
     return { host: (host ?? "").replace(/^\[|\]$/g, ""), port: port === undefined ? usual : Number(port) };
   });
-  if (!found || hosts.some(({ host, port }) => host === "" || port > 65_535)) {
+  const sentinel = found?.[1] === "redis+sentinel";
+  const fits = sentinel ? Boolean(found?.[4]) : /^\d{0,5}$/.test(found?.[4] ?? "");
+  if (!found || !fits || hosts.some(({ host, port }) => host === "" || port > 65_535)) {
     context.addIssue({
       code: "custom",
       message: /^rediss?:\/\/[^/]*:[^/]*@/.test(text)
@@ -31,7 +33,6 @@ export const storeUrl = z.string().transform((text, context): StoreUrl => {
     });
     return z.NEVER;
   }
-  const sentinel = found[1] === "redis+sentinel";
   return {
     kind: "redis",
     tls: found[1] === "rediss",

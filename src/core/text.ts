@@ -12,16 +12,38 @@ export function lengthIn(unit: TextUnit, text: string): number {
 }
 
 /** Cuts a text to at most `limit` units, the ending `…` included; never inside a surrogate pair. */
-export function truncate(text: string, limit: number, unit: TextUnit = "codepoints"): string {
-  if (lengthIn(unit, text) <= limit) return text;
+export const truncate = (text: string, limit: number, unit: TextUnit = "codepoints"): string =>
+  lengthIn(unit, text) <= limit ? text : cut(text, limit, unit);
+
+/** Joins lines, each as a whole: one that would make the text longer than `limit` units is left out. */
+export function joinLines(lines: (string | null)[], limit: number, unit: TextUnit): string {
+  return lines.reduce((text: string, line) => {
+    const longer = line && (text === "" ? line : `${text}\n${line}`);
+    return longer && lengthIn(unit, longer) <= limit ? longer : text;
+  }, "");
+}
+
+/** Escapes a text character by character and cuts what comes out as `truncate` does; never inside an escape. */
+export function escapeWithin(
+  text: string,
+  limit: number,
+  escape: (character: string) => string,
+  unit: TextUnit = "codepoints",
+): string {
+  const parts = Array.from(text, escape);
+  const whole = parts.join("");
+  return lengthIn(unit, whole) <= limit ? whole : cut(parts, limit, unit);
+}
+
+function cut(parts: Iterable<string>, limit: number, unit: TextUnit): string {
   const room = limit - lengthIn(unit, "…");
   if (room < 0) return "";
   let kept = "";
   let used = 0;
-  for (const character of text) {
-    used += lengthIn(unit, character);
+  for (const part of parts) {
+    used += lengthIn(unit, part);
     if (used > room) break;
-    kept += character;
+    kept += part;
   }
   return `${kept}…`;
 }
@@ -54,6 +76,9 @@ export function defang(text: string): string {
     .replace(/www\./gi, (start) => `${start.slice(0, -1)}${gap}.`);
 }
 
+/** Breaks a bare domain (`evil.example`), of which some clients make a link although it has no scheme. */
+export const unlinked = (text: string): string => text.replace(/\.(?=\p{L})/gu, `.${gap}`);
+
 /** Makes text safe between backticks: a backtick inside would end the code. Fences need it too, line by line. */
 export function withoutBackticks(text: string): string {
   return text.replaceAll("`", "'");
@@ -67,5 +92,6 @@ export function webLink(text: string | null): string | null {
     /[()[\]<>|@`'"*_~\\]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
   );
-  return `${url.protocol}//${url.host}${rest}`;
+  const link = `${url.protocol}//${url.host}${rest}`;
+  return link.length > 2000 ? null : link; // escapes make a long one longer
 }

@@ -12,6 +12,9 @@ export const duration = z
     return Number.parseInt(text, 10) * perUnit[unit];
   });
 
+/** Parses a duration that has to last: a limit of nothing would end everything as it begins. */
+export const limit = duration.refine((ms) => ms > 0, { error: "expected more than nothing" });
+
 /** Parses `256KiB` to bytes. */
 export const size = z
   .string({ error: "expected a size like 256KiB or 64MiB" })

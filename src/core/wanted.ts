@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { duration } from "./units.ts";
+import { isGoodRef } from "./ref.ts";
+import { limit } from "./units.ts";
 
 const words = z.union([z.string().transform((word) => [word]), z.array(z.string()).min(1)]);
 
@@ -24,19 +25,30 @@ export type Taken = z.output<typeof taken>;
 
 export const scriptName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
+const upper = (name: string): string => name.toUpperCase();
+const saidRef = (ref: Taken): string | undefined => (typeof ref === "string" ? ref : ref.default);
+
+/** A ref that the configuration says itself would be ignored with every delivery if it were a bad one. */
+const refTaken = taken.refine((ref) => isGoodRef(saidRef(ref) ?? "main"), {
+  error: "expected a ref as git allows it, not beginning with -",
+});
+
 /** How a task is made of a delivery. */
 export const taskOptions = z.strictObject({
   script: z.string().regex(scriptName, { error: "expected a script's name: a-z 0-9 _ -, at most 64" }),
   lane: z.string().default("default"),
   repo: z.string().optional(),
-  ref: taken.default("main"),
+  ref: refTaken.default("main"),
   params: z
     .record(
       z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, { error: "expected a name of letters, digits and _" }),
       taken,
     )
+    .refine((params) => new Set(Object.keys(params).map(upper)).size === Object.keys(params).length, {
+      error: "two names differ in their case alone, and both would become one MESHMAC_PARAM_<NAME>",
+    })
     .default({}),
-  timeout: duration.optional(),
+  timeout: limit.optional(),
 });
 
 export type TaskOptions = z.output<typeof taskOptions>;

@@ -21,11 +21,13 @@ export interface AdminOptions {
   masks: Masks;
   /** Hides secrets in what is shown. */
   mask: (text: string) => string;
+  /** What people must know although deliveries can be taken. */
+  notes: () => string[];
 }
 
 /** Opens the admin side: run pages, their logs and the API, on a listener of its own, for whoever shows its token or is on this machine. */
 export function openAdmin(options: AdminOptions): { server: BunServer; url: string } {
-  const { config, store, health, masks, mask } = options;
+  const { config, store, health, masks, mask, notes } = options;
   const { listen: at, url } = config.gateway.admin;
   const routes = adminRoutes({ store, mask, maskLog: masks.bytes });
 
@@ -34,7 +36,8 @@ export function openAdmin(options: AdminOptions): { server: BunServer; url: stri
     const path = pathOf(request.url);
     const refusal = refusalOf(request, server, options);
     if (healthPaths.includes(path)) {
-      if (path === "/readyz" && !refusal) return await answerReadiness(health, config.node.id, correlation_id);
+      if (path === "/readyz" && !refusal)
+        return await answerReadiness(health, { node: config.node.id, notes: notes(), store }, correlation_id);
       return await answerHealth(path, health, correlation_id);
     }
     if (refusal) {

@@ -1,8 +1,8 @@
 import { announcementOf } from "../core/announcement.ts";
-import type { RunState } from "../core/records.ts";
+import { type Announcement, type RunState, runStates } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { Expansion, NewPost, Store, StoreEvent } from "../stores/store.ts";
-import type { Destinations } from "./destinations.ts";
+import type { Destination, Destinations } from "./destinations.ts";
 import { nap, type Sleep, startLoop } from "./stir.ts";
 
 export interface AnnouncerOptions {
@@ -22,8 +22,9 @@ const gather = 10;
 
 /** Turns every event of the store into one post per destination that wants to hear it, until stopped. */
 export function startAnnouncer({ store, sleep = nap, ...telling }: AnnouncerOptions): { stop(): Promise<void> } {
+  const heard = runStates.filter((state) => [...telling.destinations.values()].some(({ hears }) => hears.has(state)));
   return startLoop("announce", { store, sleep }, async () => {
-    const events = await store.events(batch);
+    const events = await store.events(batch, heard);
     if (events.length === 0) return look;
     const expansions = events.map((event) => ({ event, posts: postsOf(event, telling) }));
     const first = await store.expand(expansions);
@@ -51,9 +52,13 @@ export function postsOf(
   if (destinations.size === 0) return [];
   const announcement = announcementOf(event, { mask, adminUrl });
   return [...destinations.values()]
-    .filter((destination) => destination.wants(announcement))
+    .filter((destination) => isFor(destination, announcement, event.report?.chats))
     .map(({ name }) => ({ key: postKey(event.subject, event.state, name), destination: name, announcement }));
 }
+
+/** A report that names its chats is for these alone, whatever else they hear. */
+const isFor = ({ name, wants }: Destination, announcement: Announcement, chats: string[] | undefined): boolean =>
+  chats === undefined ? wants(announcement) : chats.some((chat) => name === `chat:${chat}`);
 
 /** The name of a post: hex sha256 of subject, state and destination. */
 export const postKey = (subject: string, state: RunState, destination: string): string =>

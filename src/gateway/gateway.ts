@@ -5,6 +5,9 @@ import type { Vault } from "../secrets.ts";
 import type { Entry, NodeStore, Store } from "../stores/store.ts";
 import { startAnnouncer } from "./announce.ts";
 import { destinationsFrom } from "./destinations.ts";
+import { pagersFrom } from "./escalate-pagers.ts";
+import { type Escalation, startEscalation } from "./escalate.ts";
+import { startHeartbeat } from "./heartbeat.ts";
 import { maskDeep, maskedStore, type Masks, masksOf } from "./masked-store.ts";
 import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
@@ -33,18 +36,29 @@ export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "socket
 
 const republishEvery = 15_000;
 
-/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, reaping. The caller owns the store. */
+/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping. The caller owns the store. */
 export async function openGateway({ config, vault, store: plain, print, on }: GatewayOptions): Promise<Gateway> {
   const masks = masksOf(vault);
   const mask = (text: string) => maskPatterns(masks.text(text));
   redactLog(masks.text);
   const store = maskingTasks(plain, masks);
   const published = keepPublished(store, config);
-  const server = await openServer({ config, vault, store, mask, ...(on && { on }) });
-  const destinations = destinationsFrom(config, { mask });
-  const announcer = startAnnouncer({ store, destinations, mask, adminUrl: config.gateway.admin.url ?? null });
-  const sender = startSender({ store, destinations, mask, print });
-  const reaper = startReaper({ store, config });
+  let escalation: Escalation | undefined;
+  const notes = () => escalation?.notes() ?? [];
+  const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
+  const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
+  // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
+  const speaker = config.gateway.sends
+    ? [
+        startAnnouncer({ store, destinations, mask, adminUrl: config.gateway.admin.url ?? null }),
+        startSender({ store, destinations, mask, print }),
+      ]
+    : [];
+  const reaper = startReaper({ store, config, facts: { sends: config.gateway.sends } });
+  const pagers = pagersFrom(config, (name) => vault.keyId(name));
+  const links = config.gateway.admin.url ?? null;
+  escalation = startEscalation({ store, config, pagers, destinations, mask, print, adminUrl: links });
+  const heartbeat = startHeartbeat({ heartbeat: config.heartbeat, store });
   const { publicUrl, adminUrl, socket, doors } = server;
   log.info("gateway listening", {
     public_url: publicUrl,
@@ -59,7 +73,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     (over ??= (async () => {
       await server.drain(delay);
       published.stop();
-      await Promise.all([announcer.stop(), sender.stop(), reaper.stop()]);
+      await Promise.all([...speaker.map((loop) => loop.stop()), reaper.stop(), escalation?.stop(), heartbeat.stop()]);
       log.info("gateway stopped");
     })());
   return {

@@ -1,5 +1,6 @@
 import { version } from "../version.ts";
 import { answerJson } from "./answer.ts";
+import type { Store } from "../stores/store.ts";
 import type { Health } from "./health.ts";
 
 /** What supervisors and proxies ask, on every side. */
@@ -17,9 +18,21 @@ async function isReady(path: string, health: Health): Promise<boolean> {
   return (await health.state()).state === "ready";
 }
 
-/** Answers `/readyz` with its reasons, for the admin side only. */
-export async function answerReadiness(health: Health, nodeId: string, correlation_id: string): Promise<Response> {
+/** Answers `/readyz` with its reasons, for the admin side only. `notes` are for people, and no reason to be taken out of service. */
+export async function answerReadiness(
+  health: Health,
+  { node, notes, store }: { node: string; notes: string[]; store: Pick<Store, "destinations"> },
+  correlation_id: string,
+): Promise<Response> {
   const { state, failing } = await health.state();
-  const body = { state, failing, mesh_node_id: nodeId, version };
+  const closed = state === "ready" ? await closedDestinations(store) : [];
+  const body = { state, failing, notes: [...notes, ...closed], mesh_node_id: node, version };
   return answerJson(state === "ready" ? 200 : 503, body, correlation_id);
+}
+
+async function closedDestinations(store: Pick<Store, "destinations">): Promise<string[]> {
+  const destinations = await store.destinations().catch(() => []);
+  return destinations
+    .filter(({ circuit }) => circuit !== "closed")
+    .map(({ name, why, waiting }) => `${name} is not sent to: ${why ?? "its tries failed"} (${waiting} waiting)`);
 }

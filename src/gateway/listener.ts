@@ -21,7 +21,7 @@ export interface ListenOptions {
 // more than the time that a store may take, or a slow commit would be cut without an answer.
 const idleSeconds = 12;
 
-/** Opens one listener that never shows a stack trace. Throws `config` where the address cannot be had. */
+/** Opens one listener that never shows a stack trace. Throws `unavailable` where the address cannot be had, `permission` where it may not, `config` where its certificate cannot be used. */
 export function listen({ name, at, tls, largestBody, answer }: ListenOptions): BunServer {
   try {
     return Bun.serve({
@@ -38,11 +38,32 @@ export function listen({ name, at, tls, largestBody, answer }: ListenOptions): B
     });
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "refused";
-    throw new MeshError("unavailable", `cannot listen on ${at.host}:${at.port} for ${name} (${code})`, {
-      hint: code === "EADDRINUSE" ? `something else listens there; change ${name}` : `check ${name}`,
-      cause,
-    });
+    if (tls && !isOfAddress(cause)) {
+      const file = cause instanceof Error && "path" in cause ? `, ${JSON.stringify(cause.path)}` : "";
+      throw new MeshError("config", `gateway.tls cannot be used (${code}${file})`, {
+        hint: "cert and key are PEM files that belong together, client_ca is one of certificates",
+        cause,
+      });
+    }
+    throw new MeshError(
+      code === "EACCES" ? "permission" : "unavailable",
+      `cannot listen on ${at.host}:${at.port} for ${name} (${code})`,
+      {
+        hint: hintFor(code, name),
+        cause,
+      },
+    );
   }
+}
+
+/** Bun says of an address that `listen` failed; what it says of a certificate names another call or none. */
+const isOfAddress = (cause: unknown): boolean =>
+  cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
+
+function hintFor(code: string, name: string): string {
+  if (code === "EADDRINUSE") return `something else listens there; change ${name}`;
+  if (code === "EACCES") return `ports below 1024 are for root; change ${name} and let a proxy take the low one`;
+  return `check ${name}`;
 }
 
 /** The last resort: whatever went wrong inside, the sender gets an id to ask about and nothing else. */

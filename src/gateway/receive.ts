@@ -113,7 +113,9 @@ function parsed(text: string, hint: string) {
   try {
     return parseStranger(text);
   } catch (error) {
-    throw new Malformed(error instanceof Error ? error.message : "not valid JSON", hint);
+    const why = error instanceof Error ? error.message : "not valid JSON";
+    // The usual cause of a body that does not parse is not that of one that we refuse to take.
+    throw new Malformed(why, why === "not valid JSON" ? hint : "send the issue as the tracker has it");
   }
 }
 

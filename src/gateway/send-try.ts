@@ -1,10 +1,11 @@
 import { isObject, text } from "../core/json.ts";
 import { dead, judged, leavesOpen, type Post, type Reply, retry, type Verdict } from "../core/post.ts";
-import { retryAfter } from "../core/retry.ts";
+import { clampedWait, retryAfter } from "../core/retry.ts";
 import { oneLine, truncate } from "../core/text.ts";
 import type { Outbound } from "../core/outbound.ts";
 import type { Sent } from "../http.ts";
 import type { Claimed } from "../stores/store.ts";
+import type { Sign } from "./circuit.ts";
 import type { Destination } from "./destinations.ts";
 
 export type Send = (post: Post, outbound: Outbound) => Promise<Sent>;
@@ -27,6 +28,10 @@ export interface Tried {
   retryAfterMs: number;
   status: number | null;
   place: string | null;
+  /** What it showed of the destination; nothing where the fault was ours, or where the remote only asked for a rest. */
+  sign?: Sign;
+  /** A message that was there before may have been changed. */
+  edited?: boolean;
 }
 
 /** Makes one try of a claimed post. An earlier try of unknown outcome is looked for first; a refused layout is sent once more as plain text. Never throws. */
@@ -64,22 +69,24 @@ async function lookFor(claimed: Claimed, { search, policy }: Destination, ask: A
   const answer = await ask(search.find(claimed));
   const { place } = answer;
   if ("failure" in answer)
-    return { ...nothing, verdict: "later", why: answer.failure.why, unsure: true, place } as const;
+    return { ...nothing, verdict: "later", why: answer.failure.why, unsure: true, place, sign: "failed" } as const;
   const { status, headers } = answer.reply;
   if (status >= 200 && status < 300) {
     if (!search.found(answer.reply, claimed)) return undefined;
-    return { ...nothing, verdict: "sent", why: "found at the provider", status, place } as const;
+    return { ...nothing, verdict: "sent", why: "found at the provider", status, place, sign: "works" } as const;
   }
   // A listing that is refused for good must not hold back the comment: better twice than never.
   if (judged(retryable(status), status, policy).verdict !== "retry") return undefined;
   const why = `could not look for an earlier try: status ${status}`;
+  const retryAfterMs = retryAfter(headers, hands.now());
   return {
     verdict: "later",
     why,
     unsure: true,
-    retryAfterMs: retryAfter(headers, hands.now()),
+    retryAfterMs,
     status,
     place,
+    ...failedUnlessAsked(retryAfterMs),
   } as const;
 }
 
@@ -93,13 +100,24 @@ async function post(claimed: Claimed, destination: Destination, ask: Ask, hands:
     const described = destination.post({ ...claimed, handle }, { plain });
     if (typeof described.url === "string" && described.url.startsWith("console:")) {
       hands.print(isObject(described.body) ? text(described.body.text) : "");
-      return { ...nothing, verdict: "sent" };
+      return { ...nothing, verdict: "sent", sign: "works" };
     }
     const answer = await ask(described);
     const { place } = answer;
-    if ("failure" in answer) return { ...afterFailure(answer.failure), retryAfterMs: 0, status: null, place };
+    const edited = destination.edits && handle !== null;
+    if ("failure" in answer) {
+      const { maybeSent } = answer.failure;
+      return {
+        ...afterFailure(answer.failure),
+        retryAfterMs: 0,
+        status: null,
+        place,
+        ...(edited && maybeSent && { edited }),
+      };
+    }
     const { reply } = answer;
-    const verdict = judged(destination.judge(reply, { ...claimed, handle }), reply.status, destination.policy);
+    const own = destination.judge(reply, { ...claimed, handle });
+    const verdict = judged(own, reply.status, destination.policy);
     if (verdict.verdict === "degrade" && destination.canDegrade && !plain) plain = true;
     else if (verdict.verdict === "lost" && handle !== null) handle = null;
     else
@@ -110,11 +128,30 @@ async function post(claimed: Claimed, destination: Destination, ask: Ask, hands:
           hands,
           destination.keep({ ...claimed, handle }, "handle" in verdict ? verdict.handle : undefined),
         ),
+        ...signOf(own, verdict, reply, destination, hands.now()),
+        ...(edited && { edited }),
         status: reply.status,
         place,
       };
   }
 }
+
+/** Reads a reply as a sign: a refusal that concerns the issue alone, a payload or a list of statuses condemns no destination at once. */
+function signOf(
+  own: Verdict,
+  verdict: Verdict,
+  reply: Reply,
+  { refusesPost }: Destination,
+  now: number,
+): { sign?: Sign } {
+  if (verdict.verdict === "sent") return { sign: "works" };
+  if (verdict.verdict === "retry") return failedUnlessAsked(waitAsked(verdict, reply, now));
+  const refused = own.verdict === "dead" && verdict.verdict === "dead" && !refusesPost?.(reply.status);
+  return { sign: refused ? "refused" : "failed" };
+}
+
+/** A remote that says how long to stay away is alive, and the pause is all that it wants. */
+const failedUnlessAsked = (retryAfterMs: number): { sign?: Sign } => (retryAfterMs > 0 ? {} : { sign: "failed" });
 
 // A target that the configuration must not name is no passing trouble.
 const misconfigured = new Set(["plain_http", "bad_url"]);
@@ -123,6 +160,7 @@ const afterFailure = ({ code, maybeSent, why }: { code: string; maybeSent: boole
   verdict: misconfigured.has(code) ? ("dead" as const) : ("later" as const),
   why,
   unsure: maybeSent,
+  sign: misconfigured.has(code) ? ("refused" as const) : ("failed" as const),
 });
 
 function afterReply(
@@ -138,5 +176,10 @@ function afterReply(
   const body = truncate(oneLine(mask(reply.text)), 500);
   const why = body === "" ? verdict.why : `${verdict.why}: ${body}`;
   if (verdict.verdict !== "retry") return { verdict: "dead", why, unsure: false, retryAfterMs: 0 };
-  return { verdict: "later", why, unsure: leavesOpen(reply.status), retryAfterMs: retryAfter(reply.headers, now()) };
+  const retryAfterMs = waitAsked(verdict, reply, now());
+  return { verdict: "later", why, unsure: verdict.unsure ?? leavesOpen(reply.status), retryAfterMs };
 }
+
+/** Some say in the body how long to stay away, some in a header, some in both. */
+const waitAsked = (verdict: Extract<Verdict, { verdict: "retry" }>, { headers }: Reply, now: number): number =>
+  Math.max(retryAfter(headers, now), clampedWait(verdict.waitMs));

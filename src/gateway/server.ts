@@ -26,6 +26,8 @@ export interface ServerOptions {
   now?: () => number;
   /** Milliseconds that the store may take for a task before the sender is told to come again. */
   commitWithin?: number;
+  /** What people must know although deliveries can be taken, for the admin side's `/readyz`. */
+  notes?: () => string[];
   /** Hears what became of every delivery. */
   on?: (step: DeliveryStep) => void;
   /** The kinds of sources there are; those of the registry unless a test brings its own. */
@@ -75,7 +77,16 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   try {
     const publicSide = listenPublic(config, doors, { reception, ledger, health });
     open = [publicSide];
-    const adminSide = openAdmin({ config, vault, store, health, failed, masks, mask: options.mask ?? masks.text });
+    const adminSide = openAdmin({
+      config,
+      vault,
+      store,
+      health,
+      failed,
+      masks,
+      mask: options.mask ?? masks.text,
+      notes: options.notes ?? (() => []),
+    });
     open = [publicSide, adminSide.server];
     void health.writable();
 
@@ -100,7 +111,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       health.drain();
       closed.resolve();
       await Promise.all([publicSide.stop(true), adminSide.server.stop(true), socket?.stop()]);
-      await Promise.race([notes.flush(), Bun.sleep(goodbye)]);
+      await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
   } catch (error) {
     await Promise.all([...open.map((server) => server.stop(true)), socket?.stop()]);

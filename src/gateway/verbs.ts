@@ -54,6 +54,9 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
     },
     accept: async (request) => said(await store.accept(await asked(request, wire.entrySchema))),
     nodes: async () => said({ nodes: await store.nodes() }),
+    gateways: async () => said({ gateways: await store.gateways() }),
+    destinations: async () => said({ destinations: await store.destinations() }),
+    posts: async (request) => said({ posts: await store.posts((await asked(request, wire.postsAsked)).subject) }),
     async deliveries(request) {
       const { limit, outcome } = await asked(request, wire.deliveriesAsked);
       return said({ deliveries: await store.deliveries(limit, outcome) });

@@ -12,6 +12,8 @@ export interface Value {
 export type Demand = "any" | "inbound";
 
 const shortestToken = 32;
+/** A header longer than any token is not worth hashing, so no inbound token may be longer than this. */
+export const longestToken = 512;
 // What arrives in a header is trimmed, and read as Latin-1: anything else could never match.
 const headerText = /^[\x21-\x7E](?:[\x20-\x7E]*[\x21-\x7E])?$/;
 
@@ -70,11 +72,14 @@ function valueOf(path: string, top: string, demand: Demand): Value {
 }
 
 function refuseWeak(path: string, text: string): void {
-  const fault =
-    text.length < shortestToken
-      ? `holds ${text.length} characters, an inbound token needs ${shortestToken}`
-      : headerText.test(text)
-        ? null
-        : "cannot arrive in a header: an inbound token is one line of ASCII without a space at either end";
+  const fault = weaknessOf(text);
   if (fault) throw new MeshError("config", `${path} ${fault}`, { hint: "make one with: openssl rand -hex 32" });
+}
+
+function weaknessOf(text: string): string | null {
+  const { length } = text;
+  if (length < shortestToken) return `holds ${length} characters, an inbound token needs ${shortestToken}`;
+  if (length > longestToken) return `holds ${length} characters, an inbound token has at most ${longestToken}`;
+  if (headerText.test(text)) return null;
+  return "cannot arrive in a header: an inbound token is one line of ASCII without a space at either end";
 }

@@ -1,16 +1,30 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { dirname, join, parse } from "node:path";
 import { MeshError } from "../core/error.ts";
 
 const longest = 64 * 1024;
 
-/** What tells one state of a file from another; a rename, a rewrite and a chmod all change it. */
+/** What tells one state of a file from another; a rename, a rewrite and a chmod all change it. Null where there is none. */
 export function stampOf(path: string): string | null {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (!stats) return null;
-  const { dev, ino, size, mtimeNs, ctimeNs } = stats;
-  return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  try {
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!stats) return null;
+    const { dev, ino, size, mtimeNs, ctimeNs } = stats;
+    return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  } catch (fault) {
+    return codeOf(fault); // a folder on the way that we may not enter; reading the file will say so
+  }
 }
 
 /**
@@ -18,6 +32,7 @@ export function stampOf(path: string): string | null {
  * command to type where somebody else could read or replace it, and `config` where there is none.
  */
 export function readGuarded(path: string, top: string): Buffer {
+  checkReach(dirname(path));
   checkFolders(dirname(path), top);
   // O_NONBLOCK: opening a named pipe must not hang. The checks are made on what was opened, not on what the path says later.
   const file = openGuarded(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -39,7 +54,7 @@ function openGuarded(path: string, flags: number): number {
   try {
     return openSync(path, flags);
   } catch (fault) {
-    const code = fault instanceof Error && "code" in fault ? fault.code : "";
+    const code = codeOf(fault);
     if (code === "ENOENT" || code === "ENOTDIR") {
       throw new MeshError("config", `no secret file ${path}`, {
         hint: `(umask 077; mkdir -p ${shell(dirname(path))}; cat > ${shell(path)}), then paste the value and press Ctrl-D`,
@@ -47,7 +62,7 @@ function openGuarded(path: string, flags: number): number {
     }
     if (code === "ELOOP" || code === "EMLINK") throw symbolicLink(path);
     const owner = statSync(path, { throwIfNoEntry: false });
-    throw new MeshError("permission", `${path} cannot be read by this user (${String(code)})`, {
+    throw new MeshError("permission", `${path} cannot be read by this user (${code})`, {
       hint:
         owner?.uid === 0 ? `sudo chgrp ${ourGroup()} ${shell(path)} && sudo chmod 0440 ${shell(path)}` : takeOver(path),
     });
@@ -73,6 +88,19 @@ function checkFile(path: string, stats: BigIntStats): void {
   if (Number(stats.size) > longest) {
     throw new MeshError("config", `${path} is larger than ${longest / 1024} KiB`, {
       hint: "a secret file holds the value alone",
+    });
+  }
+}
+
+/** Throws `permission` for the first folder on the way that this user may not enter. */
+function checkReach(folder: string): void {
+  if (folder !== dirname(folder)) checkReach(dirname(folder));
+  try {
+    accessSync(folder, constants.X_OK);
+  } catch (fault) {
+    if (codeOf(fault) !== "EACCES") return; // what it is instead, the checks that follow say better
+    throw new MeshError("permission", `the folder ${folder} cannot be entered by this user (EACCES)`, {
+      hint: `sudo chown ${us()} ${shell(folder)} && sudo chmod 0700 ${shell(folder)}`,
     });
   }
 }
@@ -120,6 +148,7 @@ function symbolicLink(path: string): MeshError {
   });
 }
 
+const codeOf = (fault: unknown): string => (fault instanceof Error && "code" in fault ? String(fault.code) : "unknown");
 const us = (): number => process.geteuid?.() ?? 0;
 const ourGroup = (): number => process.getegid?.() ?? 0;
 const octal = (mode: number): string => mode.toString(8).padStart(4, "0");

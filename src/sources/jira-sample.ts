@@ -6,23 +6,24 @@ import { type JiraReading, readJira } from "./jira-read.ts";
 import type { Sample, SourceOptions } from "./source.ts";
 
 /** Makes a request that satisfies the first entry of `build_when` that can be satisfied, in the plainest shape that can say it. */
-export function sampleJira(options: SourceOptions & JiraReading): Sample {
+export function sampleJira(options: SourceOptions & JiraReading, number = 12): Sample {
   const body = firstSatisfied(
     options.build_when,
-    (entry) => bodyFor(entry, options),
+    (entry) => bodyFor(entry, options, number),
     (made) => readJira(made, new Headers(), options),
   );
   return { headers: { "Content-Type": "application/json" }, body };
 }
 
-function bodyFor(entry: BuildWhen, { paths, task }: SourceOptions & JiraReading): JsonObject {
+function bodyFor(entry: BuildWhen, { paths, task }: SourceOptions & JiraReading, number: number): JsonObject {
   const where = Object.entries(entry.where ?? {}).map(([path, [value]]): [string, string] => [path, value ?? ""]);
   const ref = neededPath(task.ref);
   const values = ref === undefined ? where : [...where, [ref, "main"] as const];
   const body = paths
-    ? custom(entry, paths)
+    ? custom(entry, paths, number)
     : shaped(
         entry,
+        number,
         values.some(([path]) => path.startsWith("issue.")),
       );
   // Paths are looked up in the issue first: there is where a `fields.…` path belongs.
@@ -33,8 +34,8 @@ function bodyFor(entry: BuildWhen, { paths, task }: SourceOptions & JiraReading)
 }
 
 /** "Issue data" (Automation format, or with the issue nested), or a native webhook where the entry asks for an event or a change. */
-function shaped(entry: BuildWhen, nested: boolean): JsonObject {
-  const issue: JsonObject = { id: 10_012, key: keyOf(entry), fields: fieldsFor(entry) };
+function shaped(entry: BuildWhen, number: number, nested: boolean): JsonObject {
+  const issue: JsonObject = { id: 10_000 + number, key: keyOf(entry, number), fields: fieldsFor(entry) };
   const native = entry.event !== undefined || entry.changed !== undefined;
   if (!native) return nested ? { issue, user: person } : issue;
   const [event = "jira:issue_updated"] = entry.event ?? [];
@@ -46,9 +47,9 @@ function shaped(entry: BuildWhen, nested: boolean): JsonObject {
 
 const person = { displayName: "Ada Example" };
 
-function keyOf({ project }: BuildWhen): string {
+function keyOf({ project }: BuildWhen, number: number): string {
   const [key = "MOB"] = project ?? [];
-  return /^[A-Za-z]\w{0,20}$/.test(key) ? `${key}-12` : "MOB-12";
+  return `${/^[A-Za-z]\w{0,20}$/.test(key) ? key : "MOB"}-${number}`;
 }
 
 function fieldsFor({ project, status, labels, components, issue_type }: BuildWhen): JsonObject {
@@ -80,10 +81,10 @@ function changelogFor({ status, labels, components, issue_type, changed }: Build
 }
 
 /** Custom data with every configured path filled in, and the usual names where none is configured. */
-function custom(entry: BuildWhen, paths: JiraPaths): JsonObject {
+function custom(entry: BuildWhen, paths: JiraPaths, number: number): JsonObject {
   const body: JsonObject = {};
   const values: Partial<Record<keyof JiraPaths, string | undefined>> = {
-    issue_key: keyOf(entry),
+    issue_key: keyOf(entry, number),
     event: entry.event?.[0],
     project: entry.project?.[0],
     status: entry.status?.[0] ?? "Building",

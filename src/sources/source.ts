@@ -69,7 +69,8 @@ export interface Source<
   badJsonHint?: string;
   /** Reads a verified body; throws Malformed where it has none of the shapes this system sends. */
   read(body: JsonObject, headers: Headers, options: Entry<Options, CommentOptions>): Seen;
-  sample(options: z.output<Options>): Sample;
+  /** `number` ends the issue's key, so that a caller can ask for one that was not seen before. */
+  sample(options: z.output<Options>, number?: number): Sample;
   comment?: Comment<CommentOptions>;
 }
 

@@ -5,10 +5,10 @@ import type { Sample, SourceOptions } from "./source.ts";
 import { readYoutrack } from "./youtrack-read.ts";
 
 /** Makes a request that satisfies the first entry of `build_when` that can be satisfied, as release 1.0.5 would send it. */
-export function sampleYoutrack(options: SourceOptions): Sample {
+export function sampleYoutrack(options: SourceOptions, number = 12): Sample {
   const body = firstSatisfied(
     options.build_when,
-    (entry) => bodyFor(entry, options),
+    (entry) => bodyFor(entry, options, number),
     (made) => readYoutrack(made, new Headers(), {}),
   );
   return { headers: { "Content-Type": "application/json" }, body };
@@ -16,10 +16,10 @@ export function sampleYoutrack(options: SourceOptions): Sample {
 
 const person = { login: "ada", fullName: "Ada Example", email: "ada@acme.example" };
 
-function bodyFor(entry: BuildWhen, { task }: SourceOptions): JsonObject {
+function bodyFor(entry: BuildWhen, { task }: SourceOptions, number: number): JsonObject {
   const event = entry.event?.[0] ?? "issueUpdated";
   const project = entry.project?.[0] ?? "MOB";
-  const id = /^[A-Za-z]\w{0,20}$/.test(project) ? `${project}-12` : "MOB-12";
+  const id = `${/^[A-Za-z]\w{0,20}$/.test(project) ? project : "MOB"}-${number}`;
   const body: JsonObject = {
     event,
     timestamp: "2026-01-01T12:00:00.000Z",

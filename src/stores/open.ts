@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { MeshError } from "../core/error.ts";
 import type { Secret } from "../core/secret.ts";
 import type { StoreUrl } from "../core/store-url.ts";
 import type { NodeStore, OperatorStore, Store } from "./store.ts";
@@ -27,11 +28,35 @@ export async function openForNode(place: StorePlace): Promise<NodeStore> {
 
 /** Opens the store for one short command: through its owner's socket, or for a moment the file itself where nobody owns it. */
 export async function openForCommand(place: StorePlace): Promise<NodeStore & OperatorStore> {
-  if (place.store.kind === "redis") return await redis(place);
-  const { isOwned, openRemote } = await import("./remote.ts");
-  if (await isOwned(socketOf(place))) return await openRemote({ socket: socketOf(place) });
-  return await sqlite(place.store.path, place.state_dir, "visitor");
+  return (await openForReport(place)).store;
 }
+
+/** A store, and whether this process may send by itself what stands in it: `own` is null where a gateway owns the file. */
+export interface Opened {
+  store: NodeStore & OperatorStore;
+  own: Store | null;
+}
+
+/** Opens the store like `openForCommand`, for one that sends what it hands in where no gateway does. */
+export async function openForReport(place: StorePlace): Promise<Opened> {
+  if (place.store.kind === "redis") return owned(await redis(place));
+  const { isOwned, openRemote } = await import("./remote.ts");
+  for (const end = performance.now() + patience; ; await new Promise((next) => setTimeout(next, lookAgainAfter))) {
+    if (await isOwned(socketOf(place))) return { store: await openRemote({ socket: socketOf(place) }), own: null };
+    try {
+      return owned(await sqlite(place.store.path, place.state_dir, "visitor"));
+    } catch (error) {
+      // An owner that has just begun, or is about to end, has the file and answers no socket.
+      const isTaken = error instanceof MeshError && error.kind === "later";
+      if (!isTaken || performance.now() > end) throw error;
+    }
+  }
+}
+
+const patience = 3000;
+const lookAgainAfter = 50;
+
+const owned = (store: Store): Opened => ({ store, own: store });
 
 /** Where the owner of a SQLite store listens for the other processes of its machine. */
 export const socketOf = ({ state_dir }: StorePlace): string => join(state_dir, "meshmac.sock");

@@ -17,6 +17,7 @@ import { changes } from "./sqlite/run.ts";
 import { publishedRules, settings } from "./sqlite/setting.ts";
 import { stirring } from "./sqlite/stir.ts";
 import { sweeping } from "./sqlite/sweep.ts";
+import { listening } from "./sqlite/unheard.ts";
 import { openWriter } from "./sqlite/writer.ts";
 import type { Store } from "./store.ts";
 
@@ -78,11 +79,12 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
   const { paused, publish, pause, check } = settings(inside);
   const { lease, renew, reap } = leasing(inside, change, paused);
   const { finish, cancel, holds } = finishing(inside, change);
-  const { events, expand, report } = telling(inside);
-  const { claim, settle, dueAt } = posting(inside);
+  const { events, isForgettable, forget, expand, report } = telling(inside);
+  const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
   const { list, show, posts } = listing(inside);
-  const { nodes, gateways, deliveries, note, beat, alert } = noting(inside);
+  const { nodes, gateways, deliveries, note, beat, alert, alerts } = noting(inside);
   const stirred = stirring(inside, dueAt);
+  const unheard = listening(inside);
   const sweep = sweeping(inside, logs);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
   const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
@@ -106,15 +108,22 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     deliveries: (limit, outcome) => read(() => deliveries(limit, outcome)),
     check,
     publish,
-    events: (limit) => read(() => events(limit)),
+    async events(limit, heard) {
+      while (heard && (await read(() => isForgettable(limit, heard)))) await commit(() => forget(limit, heard));
+      return await read(() => events(limit));
+    },
     expand: (expansions) => commit(() => expand(expansions)),
-    claim: (by, ttl_ms, destinations) => commit(() => claim(by, ttl_ms, destinations)),
+    claim: (by, ttl_ms, at) => commit(() => claim(by, ttl_ms, at)),
     settle: (settlement) => commit(() => settle(settlement)),
+    destinations: () => read(destinations),
+    reconsider: (setups) => commit(() => reconsider(setups)),
     reap,
     pause,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
     note: (said) => commit(() => note(said)),
     alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),
+    alerts: () => read(alerts),
+    unheard: (age_ms, limit) => read(() => unheard(age_ms, limit)),
     sweep,
     stirred,
     async close() {

@@ -32,9 +32,12 @@ export interface Held {
 export interface LeaseAsk {
   node: string;
   facts: NodeFacts;
-  /** Fresh per lease the node wants; the same token answers the same lease, so a lost reply loses nothing. */
+  /**
+   * Fresh per lease the node wants; the same token answers the same lease, so a lost reply loses nothing. `<place>.<random>`:
+   * what stands before the dot names where the worker works, so that two under one name do not take each other for dead.
+   */
   token: string;
-  /** What this worker really runs. A lease of this node that is neither here nor under `token` ran out with its process: it is lost at once. */
+  /** What this worker really runs. A lease of this node and place that is neither here nor under `token` ran out with its process: it is lost at once. */
   holding: Held[];
 }
 
@@ -161,13 +164,23 @@ export interface Claimed {
   /** What the last try said, or null. */
   why: string | null;
   created_at: number;
+  /** Names the occasion where the post was sent before, and is to be sent once more. */
+  again?: string;
 }
 
 export type ClaimAnswer = { post: Claimed } | { post: null; next_at: number | null };
 
 /** What one try says of the destination itself. */
 export type Health =
-  { well: true } | ({ well: false; cause: Cause; /** Changes with its options and secrets. */ setup: string } & Opening);
+  | { well: true }
+  | ({
+      well: false;
+      cause: Cause;
+      /** Changes with its options and secrets. */
+      setup: string;
+      /** The post has quick tries left: its failure counts only where it was the probe of an open circuit. */
+      early?: boolean;
+    } & Opening);
 
 /** Why a circuit is open: the destination refuses us, or its tries failed one after the other. */
 export type Cause = "config" | "failures";
@@ -182,7 +195,7 @@ export interface Opening {
   give_up_ms: number;
 }
 
-export interface Tried {
+export type Settlement = {
   key: string;
   claim: string;
   why?: string;
@@ -193,19 +206,16 @@ export interface Tried {
    * overwritten: the newest one that was sent is sent once more.
    */
   edited?: boolean;
-}
-
-export type Settlement = Tried &
-  (
-    | {
-        verdict: "sent";
-        handle?: string;
-        /** One more post of the same state, made in the same step; it begins with `handle`. */
-        follow?: NewPost & { handle: string };
-      }
-    | { verdict: "later"; due_in_ms: number; unsure: boolean }
-    | { verdict: "dead" }
-  );
+} & (
+  | {
+      verdict: "sent";
+      handle?: string;
+      /** One more post of the same state, made in the same step; it begins with `handle`. */
+      follow?: NewPost & { handle: string };
+    }
+  | { verdict: "later"; due_in_ms: number; unsure: boolean }
+  | { verdict: "dead" }
+);
 
 /** A destination that is paused, closed off or has something to send; one that is well and idle has no row. */
 export interface DestinationRow {
@@ -266,6 +276,25 @@ export interface GatewayRow {
   silent_ms: number;
 }
 
+/** An alert as it stands: open, or how it was last resolved. */
+export interface AlertRow {
+  key: string;
+  open: boolean;
+  /** When it was last opened or resolved. */
+  at: number;
+  opened_with: string | null;
+}
+
+/** A failed or dead state of which no destination that owed it has heard. */
+export interface Unheard {
+  subject: string;
+  state: "failed" | "dead";
+  /** When its posts were made. */
+  since: number;
+  announcement: Announcement;
+  posts: Pick<PostRow, "destination" | "status" | "why">[];
+}
+
 export interface LogSlice {
   bytes: Uint8Array;
   /** Where the next read begins. */
@@ -301,8 +330,11 @@ export interface Store extends NodeStore, OperatorStore {
   /** Proves that the store can be written now, or throws. */
   check(): Promise<void>;
   publish(rules: Rules): Promise<void>;
-  /** The oldest events that nobody has expanded, oldest first. */
-  events(limit: number): Promise<StoreEvent[]>;
+  /**
+   * The oldest events that nobody has expanded, oldest first. Given `heard`, the events of runs in other states are deleted
+   * on the way: nobody would say them, and most states of a busy pool are such.
+   */
+  events(limit: number, heard?: RunState[]): Promise<StoreEvent[]>;
   /** Turns each event into its posts and deletes it, once; answers false for those where another gateway was first. */
   expand(expansions: Expansion[]): Promise<boolean[]>;
   /**
@@ -320,6 +352,10 @@ export interface Store extends NodeStore, OperatorStore {
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;
+  /** Every open alert, and those resolved within `keep`. */
+  alerts(): Promise<AlertRow[]>;
+  /** The failed and dead states, newest first, of which no post was sent or replaced although they were made `age_ms` ago. */
+  unheard(age_ms: number, limit: number): Promise<Unheard[]>;
   /** Deletes what is older than `keep`; answers how many runs went. */
   sweep(): Promise<number>;
   /** Resolves when there may be an event to expand or a post to claim, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */

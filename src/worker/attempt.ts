@@ -111,6 +111,7 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
 
   const cause = await endOf(house, lease, heartbeat, script, asks);
   const ended = await script.exited;
+  const ended_at = house.clock.now(); // how long its output takes to arrive is not its time
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
@@ -120,7 +121,7 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
       : await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
   if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
   const said = await readResult(resultFile);
-  const facts = { ended, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
+  const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
 }
 

@@ -2,14 +2,39 @@ import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { MeshError } from "../core/error.ts";
+import { systemFault } from "../core/system-fault.ts";
 import { birthOf } from "./birth.ts";
 
 const owner = z.object({ pid: z.int().min(1), started: z.string().nullable() });
 type Owner = z.output<typeof owner>;
 
-/** Takes a work folder for this process alone; the lock of a dead process is taken over. Throws MeshError `later` while its owner lives. */
-export async function lockWorkDir(workDir: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(workDir, { recursive: true, mode: 0o700 });
+export interface WorkDir {
+  /** A name that this folder keeps and no other has: who works here today knows what was left by whoever worked here before. */
+  place: string;
+  release(): Promise<void>;
+}
+
+/** Takes a work folder for this process alone; the lock of a dead process is taken over. Throws MeshError `later` while its owner lives, and what the system says where the folder cannot be used. */
+export async function lockWorkDir(workDir: string): Promise<WorkDir> {
+  try {
+    await mkdir(workDir, { recursive: true, mode: 0o700 });
+    const release = await lock(workDir);
+    return { place: await placeOf(workDir), release };
+  } catch (fault) {
+    throw systemFault(fault, "for node.work_dir") ?? fault;
+  }
+}
+
+async function placeOf(workDir: string): Promise<string> {
+  const file = join(workDir, "place");
+  const known = await readFile(file, "utf8").catch(() => "");
+  if (/^[0-9a-f]{16}$/.test(known)) return known;
+  const place = crypto.randomUUID().replaceAll("-", "").slice(-16);
+  await writeFile(file, place, { mode: 0o600 });
+  return place;
+}
+
+async function lock(workDir: string): Promise<() => Promise<void>> {
   const file = join(workDir, "worker.lock");
   const mine = `${file}.${process.pid}.${crypto.randomUUID().slice(0, 8)}`;
   const self: Owner = { pid: process.pid, started: await birthOf(process.pid) };
@@ -17,7 +42,7 @@ export async function lockWorkDir(workDir: string): Promise<{ release(): Promise
   try {
     for (let tries = 0; tries < 5; tries++) {
       // A link appears whole or not at all, so nobody reads half a lock.
-      if (await linked(mine, file)) return { release: () => rm(file, { force: true }) };
+      if (await linked(mine, file)) return () => rm(file, { force: true });
       const other = await readOwner(file);
       if (other && (await isAlive(other))) throw inUse(workDir, other);
       // Only the file that was judged dead may go: it is moved aside, looked at again, and put back if it was another.

@@ -16,13 +16,16 @@ const longestWait = 30_000;
 export class Loop {
   readonly #house: House;
   readonly #asks: Asks;
+  readonly #place: string;
   readonly #running = new Map<string, { held: Held; done: Promise<void> }>();
   #outage = false;
   #token: string | undefined;
 
-  constructor(house: House, asks: Asks) {
+  /** `place` names the work folder: what another worker of the same name leased is none of this one's. */
+  constructor(house: House, asks: Asks, place: string) {
     this.#house = house;
     this.#asks = asks;
+    this.#place = place;
   }
 
   /** Works until it is asked to drain; resolves when the last script is over. */
@@ -82,7 +85,7 @@ export class Loop {
     };
     this.#house.pipes.stock();
     const holding = [...this.#running.values()].map(({ held }) => held);
-    const token = (this.#token ??= crypto.randomUUID());
+    const token = (this.#token ??= `${this.#place}.${crypto.randomUUID()}`);
     const ask = { node: node.id, facts, token, holding };
     const lease = await (ms > 0 ? store.lease(ask, { ms, signal: this.#asks.drain }) : store.lease(ask));
     this.#token = undefined;

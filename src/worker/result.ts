@@ -17,6 +17,8 @@ export interface Outcome {
   reason: string | null;
   ended: Ended | null;
   started_at: number;
+  /** Now, where it never began. */
+  ended_at?: number;
   said?: ResultFile;
   tail?: string[];
   failing_target?: string | null;
@@ -43,7 +45,7 @@ export function resultOf(house: House, held: Held, outcome: Outcome): Result {
     summary: hidden(said?.summary),
     run_url: hidden(said?.run_url),
     started_at: outcome.started_at,
-    finished_at: house.clock.now(),
+    finished_at: outcome.ended_at ?? house.clock.now(),
     exit_code: ended?.code ?? null,
     log_tail: outcome.tail ?? [],
   };

@@ -19,8 +19,8 @@ export interface WorkerOptions {
   store: NodeStore;
   node: NodeOptions;
   version?: string;
-  /** The values that the worker itself holds: hidden in every log and result, kept out of every script's environment. */
-  masked?: string[];
+  /** The values that the worker itself holds, asked anew as they rotate: hidden in every log and result, kept out of every script's environment. */
+  masked?: () => string[];
   /** Run one task or find none, then end. */
   once?: boolean;
   clock?: Clock;
@@ -57,24 +57,40 @@ export function startWorker(options: WorkerOptions): Worker {
   };
 }
 
-function houseOf({ store, node, version = ownVersion, masked = [], clock = realClock, ...rest }: WorkerOptions): House {
+function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest }: WorkerOptions): House {
   const grace = rest.grace ?? defaultGrace;
   const workDir = resolve(node.work_dir);
-  const own = exactMask(masked);
-  const hidden = [...masked, ...passedSecrets(node)];
+  const passed = passedSecrets(node);
+  const masks = following(rest.masked ?? (() => []), (held) => {
+    const own = exactMask(held);
+    const hidden = [...held, ...passed];
+    return { find: secretSpans(hidden), mask: secretMask(hidden), isOwn: (text: string) => own(text) !== text };
+  });
   return {
     store,
     node: { ...node, scripts_dir: resolve(node.scripts_dir), work_dir: workDir },
     version,
     clock,
     chance: rest.chance ?? Math.random,
-    find: secretSpans(hidden),
-    mask: secretMask(hidden),
-    isOwn: (text) => own(text) !== text,
+    find: (text) => masks().find(text),
+    mask: (text) => masks().mask(text),
+    isOwn: (text) => masks().isOwn(text),
     pipes: new PipeShelf(workDir),
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),
+  };
+}
+
+/** Makes something of a list, and makes it anew when the list is another. */
+function following<T>(list: () => string[], make: (values: string[]) => T): () => T {
+  let known = list();
+  let made = make(known);
+  return () => {
+    const values = list();
+    if (values.length !== known.length || values.some((value, i) => value !== known[i]))
+      [known, made] = [values, make(values)];
+    return made;
   };
 }
 
@@ -90,7 +106,7 @@ async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "n
   try {
     await endOrphans(node.work_dir);
     log.info("worker started", { mesh_node_id: node.id, labels: node.labels, concurrency: node.concurrency });
-    const loop = new Loop(house, asks);
+    const loop = new Loop(house, asks, lock.place);
     if (once) return await loop.once();
     await loop.work();
     log.info("worker stopped", { mesh_node_id: node.id });

@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { chats } from "../../src/chats/registry.ts";
-import type { Chat } from "../../src/chats/chat.ts";
+import type { Chat, Given } from "../../src/chats/chat.ts";
 import { isObject, type Json, type JsonObject } from "../../src/core/json.ts";
 import { type Announcement, runStates } from "../../src/core/records.ts";
 import { lengthIn } from "../../src/core/text.ts";
 import { mentionsIn } from "../fakes/mattermost.ts";
+import { announcements } from "./strangers.ts";
 
 // The only chat test file: every chat of the registry keeps the same promises, shown by its own fixtures.
 
@@ -15,6 +16,7 @@ interface Fixture {
   about: string;
   announcement: Announcement;
   options: JsonObject;
+  given?: Partial<Given>;
   post: Json;
 }
 
@@ -26,7 +28,12 @@ const fixtures = (kind: string): Fixture[] => {
 /** What the house adds; the texts are invented, their shapes are not. */
 const given = { key: "5e".repeat(32), subject: "0193f0a2-7c11-7abc-8def-1234567890ab" };
 
-const options = (chat: Chat) => chat.options.parse(fixtures(chat.kind)[0]?.options);
+/** Every way in which the fixtures configure this chat, the plainest first. */
+const entries = (chat: Chat) =>
+  [...new Set(fixtures(chat.kind).map(({ options }) => JSON.stringify(options)))]
+    .toSorted((a, b) => a.length - b.length)
+    .map((entry) => chat.options.parse(JSON.parse(entry)));
+const options = (chat: Chat) => entries(chat)[0] ?? chat.options.parse({ kind: chat.kind });
 /** The post as it would travel, secrets shown by name. */
 const rendered = (post: unknown) => JSON.parse(JSON.stringify(post)) as JsonObject;
 const bodyOf = (post: unknown): JsonObject => {
@@ -38,47 +45,6 @@ const texts = (value: Json): string[] =>
 const everyStatus = Array.from({ length: 500 }, (_, at) => at + 100);
 const reply = (status: number, text: string) => ({ status, headers: new Headers(), text });
 
-const spells = [
-  "<!channel> <!here> <@U123> @channel @all @here @everyone @rene <a|b> | < >".split(" "),
-  "[x](javascript:alert(1)) https://evil.example www.evil.example ` ``` ** _ \\ é 𝒳 &lt;".split(" "),
-  ["\n", "\u202E", "\u0000", "\uD83D", "@\u200B", "\r\n# h", "| a |", " "],
-].flat();
-
-const hostile = fc.oneof(
-  fc.string({ unit: "binary", maxLength: 400 }),
-  fc.array(fc.constantFrom(...spells), { maxLength: 30 }).map((parts) => parts.join("")),
-  fc.string({ maxLength: 8 }).map((text) => `@all <!here> ${text}`.repeat(1200)),
-);
-
-/** What an announcement of strangers' texts may hold at worst, before any of our own cleaning. */
-const announcements: fc.Arbitrary<Announcement> = fc
-  .record({
-    state: fc.constantFrom(...runStates),
-    workflow: hostile,
-    branch: hostile,
-    commit: fc.option(hostile),
-    run_url: fc.option(hostile),
-    issue_url: fc.option(hostile),
-    mesh_node_id: fc.option(hostile),
-    issue_key: fc.option(hostile),
-    summary: fc.option(hostile),
-    failing_target: fc.option(hostile),
-    reason: fc.option(hostile),
-    attempt: fc.option(fc.nat(9)),
-    log_tail: fc.array(hostile, { maxLength: 3 }),
-  })
-  .map((strange) => ({
-    ...strange,
-    source: "jira",
-    issue_id: null,
-    requested_by: null,
-    lane: null,
-    provider_run_id: "0193f0a2-7c11-7abc-8def-1234567890ab",
-    idempotency_key: null,
-    duration_ms: null,
-    at: 0,
-  }));
-
 describe.each(chats.map((chat) => [chat.kind, chat] as const))("%s", (kind, chat) => {
   test("has a fixture for every state", () => {
     const states = new Set(fixtures(kind).map(({ announcement }) => announcement.state));
@@ -87,15 +53,18 @@ describe.each(chats.map((chat) => [chat.kind, chat] as const))("%s", (kind, chat
 
   test.each(fixtures(kind).map((fixture) => [fixture.about, fixture] as const))(
     "renders %s",
-    (_about, { announcement, options: entry, post }) => {
-      expect(rendered(chat.post(announcement, chat.options.parse(entry), given))).toEqual(post as JsonObject);
+    (_about, { announcement, options: entry, given: more, post }) => {
+      const described = chat.post(announcement, chat.options.parse(entry), { ...given, ...more });
+      expect(rendered(described)).toEqual(post as JsonObject);
     },
   );
 
   test.each([false, true])("always says what must be said (plain: %p)", (plain) => {
-    for (const { announcement, options: entry } of fixtures(kind)) {
+    for (const { announcement, options: entry, given: more } of fixtures(kind)) {
       const { state, issue_key, workflow, branch, mesh_node_id, commit, run_url } = announcement;
-      const said = texts(bodyOf(chat.post(announcement, chat.options.parse(entry), { ...given, plain }))).join("\n");
+      const said = texts(bodyOf(chat.post(announcement, chat.options.parse(entry), { ...given, ...more, plain }))).join(
+        "\n",
+      );
       expect(said).toContain(state);
       expect(said).toContain(issue_key ?? workflow);
       if (/^[\w./-]+$/.test(branch)) expect(said).toContain(branch);
@@ -116,8 +85,10 @@ describe.each(chats.map((chat) => [chat.kind, chat] as const))("%s", (kind, chat
 
   test("keeps within its limits and well formed, whatever strangers write", () =>
     fc.assert(
-      fc.property(announcements, fc.boolean(), (announcement, plain) => {
-        for (const text of texts(bodyOf(chat.post(announcement, options(chat), { ...given, plain })))) {
+      fc.property(announcements, fc.boolean(), fc.constantFrom(...entries(chat)), (announcement, plain, entry) => {
+        const body = bodyOf(chat.post(announcement, entry, { ...given, plain }));
+        expect(lengthIn("bytes", JSON.stringify(body))).toBeLessThanOrEqual(chat.limits.body ?? Infinity);
+        for (const text of texts(body)) {
           expect(lengthIn(chat.limits.unit, text)).toBeLessThanOrEqual(chat.limits.text);
           expect(text.isWellFormed()).toBe(true);
           expect(text).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/);

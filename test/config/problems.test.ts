@@ -88,7 +88,33 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     { gateway: { public_url: "http://gateway.example" } },
     ['gateway.public_url: expected an https:// URL, got "http://gateway.example"'],
   ],
-  ["lease numbers that do not fit", { lease: { ttl: "30s" } }, [/^lease: expected heartbeat × 2 ≤ fence < ttl/]],
+  [
+    "lease numbers that do not fit",
+    { lease: { ttl: "30s" } },
+    ["lease: expected heartbeat × 2 ≤ fence < ttl, got 20 s × 2, 60 s, 30 s"],
+  ],
+  [
+    "a ref that no delivery could be built with",
+    { sources: { jira: { ...door, task: { script: "build-ios", ref: "-x" } } } },
+    ['sources.jira.task.ref: expected a ref as git allows it, not beginning with -, got "-x"'],
+  ],
+  [
+    "the same of a default",
+    { sources: { jira: { ...door, task: { script: "build-ios", ref: { from: "a", default: "a..b" } } } } },
+    [/^sources\.jira\.task\.ref: expected a ref as git allows it/],
+  ],
+  [
+    "parameters of one name to a script",
+    { sources: { jira: { ...door, task: { script: "build-ios", params: { a: "1", A: "2" } } } } },
+    [/^sources\.jira\.task\.params: two names differ in their case alone/],
+  ],
+  [
+    "a limit of nothing",
+    { lanes: { ios: { timeout: "0s" } } },
+    ["lanes.ios.timeout: expected more than nothing, got 0"],
+  ],
+  ["a database that is no number", { store: "redis://10.0.0.2:6379/acme" }, [/^store: expected .*, got "redis/]],
+  ["a sentinel without a master", { store: "redis+sentinel://10.0.0.2:26379" }, [/^store: expected .*, got "redis/]],
 
   [
     "a lane that nobody configured",

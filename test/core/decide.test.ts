@@ -99,7 +99,6 @@ describe("ref", () => {
     ["never the default for a blank", { issue: { cf: " " } }, from("cf", "main"), null],
     ["never the default for what is no text", { issue: { cf: { id: 7 } } }, from("cf", "main"), null],
     ["nothing where there is no default", {}, from("cf"), null],
-    ["a bad default", {}, from("cf", "a..b"), null],
     ["nothing that an object has by nature", {}, from("constructor.name", "main"), "main"],
   ];
   test.each(taken)("takes %s", (_about, move, ref, expected) => {

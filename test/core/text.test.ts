@@ -1,8 +1,32 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { defang, lengthIn, oneLine, stripControls, truncate, webLink, withoutBackticks } from "../../src/core/text.ts";
+import {
+  defang,
+  escapeWithin,
+  lengthIn,
+  oneLine,
+  stripControls,
+  truncate,
+  webLink,
+  withoutBackticks,
+} from "../../src/core/text.ts";
 
 const units = ["codepoints", "utf16", "bytes"] as const;
+
+const entity = (character: string) => (character === "&" ? "&amp;" : character);
+
+describe("escapeWithin", () => {
+  test.each([
+    ["a&b", 7, "codepoints", "a&amp;b"],
+    ["a&b", 6, "codepoints", "a…"],
+    ["&&&", 11, "codepoints", "&amp;&amp;…"],
+    ["😀&", 6, "utf16", "😀…"],
+    ["&", 4, "bytes", "…"],
+    ["&", 2, "bytes", ""],
+  ] as const)("cuts %j to %i %s: %j", (text, limit, unit, cut) => {
+    expect(escapeWithin(text, limit, entity, unit)).toBe(cut);
+  });
+});
 
 describe("truncate", () => {
   test.each([

@@ -114,7 +114,8 @@ function check(body: JsonObject): void {
   attachments.forEach(checkAttachment);
 }
 
-function checkAttachment(attachment: Json): void {
+/** Throws where an attachment is one that a server refuses, or shows otherwise than it was meant. */
+export function checkAttachment(attachment: Json): void {
   if (!isObject(attachment)) throw new Error("an attachment is not an object");
   onlyKeys(attachment, [...attachmentKeys, ...moreKeys], "an attachment");
   const { fallback, color, title, title_link, text, footer, fields } = attachment;

@@ -3,6 +3,8 @@ import type { Socket, TCPSocketListener } from "bun";
 /** One request as it arrived, byte for byte. */
 export interface Received {
   method: string;
+  /** What was asked for, as it stood in the request line. */
+  target: string;
   path: string;
   query: URLSearchParams;
   /** In the order and case they came, duplicates included. */
@@ -182,7 +184,16 @@ class Wire {
     this.#unread = this.#unread.subarray(end + 4 + length);
     const [method = "", target = ""] = first.split(" ");
     const [path = "", query] = target.split("?");
-    const request = { method, path, query: new URLSearchParams(query), rawHeaders, headers, bytes, at: Date.now() };
+    const request = {
+      method,
+      target,
+      path,
+      query: new URLSearchParams(query),
+      rawHeaders,
+      headers,
+      bytes,
+      at: Date.now(),
+    };
     void this.#take(this, { ...request, text: new TextDecoder().decode(bytes) });
   }
 

@@ -51,6 +51,12 @@ export function onlyKeys(value: JsonObject, allowed: string[], where: string): v
   if (stranger !== undefined) throw new Error(`${where} has the unknown key ${stranger}`);
 }
 
+/** Throws where a body holds a null: the real services take some, a careful client sends none. */
+export function refuseNulls(value: Json): void {
+  if (value === null) throw new Error("a null");
+  if (typeof value === "object") Object.values(value).forEach(refuseNulls);
+}
+
 export const json = (status: number, body: Json, headers: Record<string, string> = {}): Answered => ({
   status,
   headers: { "Content-Type": "application/json", ...headers },

@@ -111,6 +111,7 @@ describe("a refusal", () => {
   test("tells Jira users of the smart value that breaks their JSON", async () => {
     await using house = await openGatehouse();
     expect((await house.deliver("{,}")).body.hint).toContain("asJsonString");
+    expect((await house.deliver(`{"a":${deep}}`)).body.hint).not.toContain("asJsonString");
   });
 
   test("of the token header sent twice is 401", async () => {

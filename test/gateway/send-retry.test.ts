@@ -5,6 +5,7 @@ import { defaultRetry } from "../../src/core/retry.ts";
 import type { Destination } from "../../src/gateway/destinations.ts";
 import { settlementOf } from "../../src/gateway/send.ts";
 import { tryPost } from "../../src/gateway/send-try.ts";
+import { runStates } from "../../src/core/records.ts";
 import type { Claimed } from "../../src/stores/store.ts";
 
 // Every status with every form of Retry-After, through the judging and the settling that `startSender` uses.
@@ -19,6 +20,7 @@ const destination: Destination = {
   policy: defaultRetry,
   outbound: { timeout: 1000, allow_http: false },
   canDegrade: true,
+  hears: new Set(runStates),
   wants: () => true,
   post: (_claimed, { plain }) => ({ method: "POST", url: "https://chat.example", body: { plain } }),
   judge: (reply, { key, subject }) => mattermost.judge(reply, { key, subject }),

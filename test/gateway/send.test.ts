@@ -254,7 +254,7 @@ test("one slow destination holds no other", async () => {
     chats: { ...chatAt("stuck"), ...chatAt("quick") },
     texts: { "stuck/hook.url": stuck.url, "quick/hook.url": quick.url },
   });
-  const sender = stage.announcing().sending();
+  const sender = stage.announcing().sending({ atOnce: { each: 2, all: 512 } });
   for (let id = 0; id < 20; id++) await stage.report(String(id));
   await stage.settled(20);
   expect(quick.posts).toHaveLength(20);
@@ -286,7 +286,7 @@ test("waits for what is being sent before it stops, and claims nothing more", as
   const slow = gate();
   using chat = openMattermost({ script: [{ gate: slow }, { gate: slow }] });
   await using stage = await open(chat.url);
-  const sender = stage.announcing().sending({ sleep: undefined as never });
+  const sender = stage.announcing().sending({ sleep: undefined as never, atOnce: { each: 2, all: 512 } });
   for (const id of ["1", "2", "3"]) await stage.report(id);
   await chat.arrived(2);
   const stopped = sender.stop();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { MeshError } from "../../src/core/error.ts";
 import { Notes } from "../../src/gateway/notes.ts";
 import { Quiet } from "../../src/gateway/quiet.ts";
 import { startReaper } from "../../src/gateway/reap.ts";
@@ -166,6 +167,13 @@ test("speaks TLS, and with a client CA only to those who have a certificate", as
   await using mutual = await openGatehouse({ gateway: { tls: { cert, key, client_ca: cert } } });
   const url = `${mutual.server.publicUrl}/readyz`;
   await expect(fetch(url, { tls: { ca } })).rejects.toThrow();
+  const none = join(house.dir, "none.pem");
+  for (const [tls, why] of [
+    [{ cert: none, key }, `gateway.tls cannot be used (ENOENT, ${JSON.stringify(none)})`],
+    [{ cert: key, key }, "gateway.tls cannot be used (ERR_OSSL_PEM_NO_START_LINE)"],
+  ] as const) {
+    await expect(openGatehouse({ gateway: { tls } })).rejects.toMatchObject({ kind: "config", message: why });
+  }
   expect((await fetch(url, { tls: { ca, cert: ca, key: await Bun.file(key).text() } })).status).toBe(200);
   rmSync(cert);
 });
@@ -199,6 +207,30 @@ describe("notes", () => {
     for (let i = 0; i < 3; i++) notes.add(note);
     await notes.flush();
     expect(kept).toEqual([3]);
+  });
+
+  test("outlast a store that is away, and no longer than the gateway", async () => {
+    const kept: number[] = [];
+    let away = true;
+    const store = {
+      note: async (batch: unknown[]) => {
+        if (away) throw new MeshError("unavailable", "redis did not answer");
+        kept.push(batch.length);
+      },
+    };
+    const notes = new Notes(store, 1_000_000);
+    notes.add(note);
+    await notes.flush();
+    notes.add(note);
+    away = false;
+    await notes.flush();
+    expect(kept).toEqual([2]);
+    away = true;
+    notes.add(note);
+    await notes.close();
+    away = false;
+    await notes.flush();
+    expect(kept).toEqual([2]);
   });
 
   test("wait in bounded number while the store hangs", async () => {

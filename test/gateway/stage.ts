@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configSchema } from "../../src/config.ts";
+import { sha256 } from "../../src/core/intent.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import { exactMask } from "../../src/core/redact.ts";
 import { Secret } from "../../src/core/secret.ts";
@@ -47,7 +48,7 @@ export class Stage {
     });
     bindAll(config, texts);
     this.mask = (text) => exactMask(Object.values(texts))(text);
-    this.destinations = destinationsFrom(config, { mask: this.mask });
+    this.destinations = destinationsFrom(config, { mask: this.mask, keyId: (name) => sha256(texts[name] ?? "") });
   }
 
   static async open(wishes: Wishes): Promise<Stage> {
@@ -174,7 +175,8 @@ export const jiraAt = (site: string, more: JsonObject = {}): JsonObject => ({
   },
 });
 
-function bindAll(value: unknown, texts: Texts): void {
+/** Gives every secret in a configuration its text. */
+export function bindAll(value: unknown, texts: Texts): void {
   if (value instanceof Secret) return value.bind(() => texts[value.name] ?? "");
   if (typeof value !== "object" || value === null) return;
   for (const inner of Object.values(value)) bindAll(inner, texts);

@@ -7,6 +7,9 @@ import type { Json, JsonObject } from "../../src/core/json.ts";
 const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../../dist/meshmac");
 const patience = 30_000;
 
+// Real processes on a busy machine: what `eventually` waits for may take as long as it says.
+if (process.env.NODE_ENV === "test") (await import("bun:test")).setDefaultTimeout(2 * patience);
+
 /** Answers as soon as `check` gives something other than undefined, null or false; fails with `what` after 30 s. */
 export async function eventually<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<T>> {
   const end = performance.now() + patience;

@@ -9,7 +9,7 @@ function proxy(gateways: { url: string }[]) {
   let over = false;
   const look = async () => {
     while (!over) {
-      for (const { url } of [...gateways]) {
+      for (const { url } of gateways.slice()) {
         ready.set(
           url,
           await fetch(`${url}/readyz`).then(
@@ -71,7 +71,7 @@ test("a rolling restart of two gateways behind a proxy that follows /readyz refu
     }
   });
   await eventually("traffic", () => sent > 50);
-  for (const old of [...gateways]) {
+  for (const old of gateways.slice()) {
     expect(await old.stop()).toBe(0);
     gateways.splice(gateways.indexOf(old), 1);
     const fresh = await house.serve();

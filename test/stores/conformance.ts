@@ -1,7 +1,9 @@
 import { describe } from "bun:test";
 import type { Store } from "../../src/stores/store.ts";
 import { accepting } from "./conformance/accept.ts";
+import { alerting } from "./conformance/alerts.ts";
 import { announcing } from "./conformance/events.ts";
+import { closing } from "./conformance/circuits.ts";
 import { finishing } from "./conformance/finish.ts";
 import type { Given, NodeSide, Open } from "./conformance/given.ts";
 import { leasing } from "./conformance/lease.ts";
@@ -24,6 +26,8 @@ export function conformance(name: string, open: () => Promise<{ store: Store; cl
     everyNodeVerb(given);
     announcing(given);
     posting(given);
+    closing(given);
+    alerting(given);
     followingTheModel(given);
   });
 }

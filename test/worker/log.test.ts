@@ -34,11 +34,24 @@ test("secrets are hidden before anything leaves, wherever they stand", async () 
     `echo "value acme-gateway-value-1 here"; echo ${btoa(masked[0] ?? "")}; echo "fetch with ${github}"; printf 'acme-gateway'; sleep 0.05; printf -- '-value-1\\n'
      echo "summary=used ${github}" >> $MESHMAC_RESULT_FILE; exit 1`,
     {},
-    { masked },
+    { masked: () => masked },
   );
   expect(log).toMatch(/^value \*{3} here\n\*{3}\S{0,4}\nfetch with \*{3}\n\*{3}\n$/);
   expect(result?.log_tail).toEqual(log.trimEnd().split("\n"));
   expect(result?.summary).toBe("used ***");
+});
+
+test("a value that the worker learns while a script runs is hidden from then on", async () => {
+  await using yard = new Yard();
+  const held = ["acme-store-password-1"];
+  yard.script("build", `until [ -e ${yard.path("go")} ]; do sleep 0.02; done; echo "with acme-store-password-2"`);
+  const { run_id } = yard.store.add({ script: "build" });
+  const worker = yard.start({ once: true, masked: () => [...held] });
+  await until("the script began", () => yard.events.some(({ what }) => what === "started"));
+  held.push("acme-store-password-2");
+  await Bun.write(yard.path("go"), "");
+  await worker.done;
+  expect(yard.store.logOf(run_id)).toBe("with ***\n");
 });
 
 test("bytes that are no text arrive as they were printed", async () => {

@@ -12,7 +12,7 @@ test("runs the script in an empty folder of its own and says that it succeeded",
   expect(result).toMatchObject({ state: "succeeded", attempt: 1, exit_code: 0, reason: null, commit: "0a1b2c3d4e" });
   expect(log).toBe(`${yard.node.work_dir}/${run_id}-1/work\n`);
   expect(result?.log_tail).toEqual([`${yard.node.work_dir}/${run_id}-1/work`]);
-  expect(readdirSync(yard.node.work_dir)).toEqual(["orphans"]);
+  expect(readdirSync(yard.node.work_dir).toSorted()).toEqual(["orphans", "place"]);
   expect(readdirSync(join(yard.node.work_dir, "orphans"))).toEqual([]);
 });
 
@@ -77,13 +77,15 @@ test("whoever of the script's group is left dies with it", async () => {
   await until("it is gone", () => !isAlive(pid));
 });
 
-test("a process that left the group cannot hold the run open", async () => {
+test("a process that left the group cannot hold the run open, and the wait for it is not the run's time", async () => {
   await using yard = new Yard();
   const leave =
     'const { pid } = Bun.spawn(["sleep","600"],{detached:true,stdio:["ignore","inherit","inherit"]}); console.log(pid); process.exit()';
   const { result, log } = await yard.run(`${process.execPath} -e '${leave}'; echo done`);
   process.kill(Number.parseInt(log, 10), "SIGKILL");
   expect(result).toMatchObject({ state: "succeeded" });
+  // Two seconds were given to its output since.
+  expect(Date.now() - (result?.finished_at ?? Infinity)).toBeGreaterThanOrEqual(1900);
   expect(log).toEndWith("done\n");
 });
 
@@ -99,5 +101,5 @@ test("a link or a pipe in place of the result file says nothing and blocks nothi
 test("removes what the script left, folders without write permission included", async () => {
   await using yard = new Yard();
   await yard.run("mkdir -p a/b; touch a/b/c; chmod -R a-w a");
-  expect(readdirSync(yard.node.work_dir)).toEqual(["orphans"]);
+  expect(readdirSync(yard.node.work_dir).toSorted()).toEqual(["orphans", "place"]);
 });

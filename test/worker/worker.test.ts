@@ -119,10 +119,29 @@ test("two workers never share a work folder", async () => {
   const first = yard.start();
   await until("the first asks for work", () => yard.store.asks.length > 0);
   const second = yard.start({ once: true });
-  expect(second.done).rejects.toMatchObject({ kind: "later", hint: expect.stringContaining("work_dir") });
+  await expect(second.done).rejects.toMatchObject({ kind: "later", hint: expect.stringContaining("work_dir") });
   first.drain();
   await first.done;
   expect(await yard.start({ once: true }).done).toBe("nothing");
+});
+
+test("asks under a name of its work folder, the same after every start and another in another folder", async () => {
+  await using yard = new Yard();
+  const elsewhere = { ...yard.node, work_dir: yard.path("elsewhere") };
+  for (const node of [yard.node, yard.node, elsewhere]) await yard.start({ node, once: true }).done;
+  const [first, again, other] = yard.store.asks.map(({ token }) => token.replace(/\.[^.]+$/, ""));
+  expect(first).toMatch(/^[0-9a-f]{16}$/);
+  expect(again).toBe(first);
+  expect(other).not.toBe(first);
+});
+
+test("a work folder that cannot be made is refused by its place in the configuration", async () => {
+  await using yard = new Yard();
+  writeFileSync(yard.node.work_dir, "");
+  await expect(yard.start({ once: true }).done).rejects.toMatchObject({
+    kind: "config",
+    message: expect.stringContaining(`node.work_dir ${JSON.stringify(yard.node.work_dir)} cannot be used (EEXIST`),
+  });
 });
 
 test("takes over the lock of a worker that died, and of a pid that is another's by now", async () => {
@@ -155,7 +174,7 @@ test("a worker that was killed leaves no script behind once another starts in it
 
   expect(await yard.start({ once: true }).done).toBe("nothing");
   expect([isAlive(pid), isAlive(grandchild)]).toEqual([false, false]);
-  expect(readdirSync(yard.node.work_dir)).toEqual(["orphans"]);
+  expect(readdirSync(yard.node.work_dir).toSorted()).toEqual(["orphans", "place"]);
   expect(readdirSync(join(yard.node.work_dir, "orphans"))).toEqual([]);
 });
 

@@ -153,6 +153,11 @@ local function holds(node, run, attempt)
   return h[1] == "running" and h[2] == node and tonumber(h[3]) == attempt
 end
 
+-- The remote behind a destination, by whose name pauses and circuits are kept: `chat:builds/reply` goes where `chat:builds` goes.
+local function gate_of(destination)
+  return destination:match("^[^/]*")
+end
+
 -- The earliest due post of a destination decides when the destination is next looked at.
 local function reckon(destination)
   local first = redis.call("ZRANGE", key("due", destination), 0, 0, "WITHSCORES")
@@ -161,4 +166,32 @@ local function reckon(destination)
   else
     redis.call("ZREM", key("ready"), destination)
   end
+end
+
+-- Looks anew at every destination behind a gate, once it may be open.
+local function wake(gate)
+  for _, destination in ipairs(redis.call("SMEMBERS", key("destinations"))) do
+    if gate_of(destination) == gate then reckon(destination) end
+  end
+end
+
+-- Makes a post, once; one that comes after a later state was sent is told no more. False where it was there already.
+local function put_post(subject, seq, state, new)
+  local post, destination = key("post", new.key), new.destination
+  if redis.call("EXISTS", post) == 1 then return false end
+  redis.call("HSET", post, "subject", subject, "seq", seq, "state", state, "destination", destination,
+    "announcement", new.announcement, "tries", 0, "created_at", now, "at", now)
+  redis.call("ZADD", key("posts", subject), seq, new.key)
+  redis.call("SADD", key("destinations"), destination)
+  local sent = tonumber(field(key("thread", destination, subject), "seq") or 0)
+  if sent > seq then
+    redis.call("HSET", post, "status", "replaced")
+    redis.call("PEXPIRE", post, keep_told())
+    return false
+  end
+  redis.call("HSET", post, "status", "waiting")
+  redis.call("ZADD", key("line", destination, subject), seq, new.key)
+  redis.call("ZADD", key("due", destination), moment, new.key)
+  redis.call("ZADD", key("ready"), "LT", moment, destination)
+  return true
 end

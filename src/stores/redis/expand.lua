@@ -1,19 +1,8 @@
 -- ask: events [{id, subject, seq, state, posts [{key, destination, announcement (text)}]}] -> per event 1, or 0 when another gateway was first
 local function add(event, new)
-  local post, destination = key("post", new.key), new.destination
-  if redis.call("EXISTS", post) == 1 then return end
-  redis.call("HSET", post, "subject", event.subject, "seq", event.seq, "state", event.state, "destination", destination,
-    "announcement", new.announcement, "tries", 0, "created_at", now, "at", now)
-  redis.call("ZADD", key("posts", event.subject), event.seq, new.key)
-  local sent = tonumber(field(key("thread", destination, event.subject), "seq") or 0)
-  if sent > event.seq then
-    redis.call("HSET", post, "status", "replaced")
-    redis.call("PEXPIRE", post, keep_told())
-  else
-    redis.call("HSET", post, "status", "waiting")
-    redis.call("ZADD", key("line", destination, event.subject), event.seq, new.key)
-    redis.call("ZADD", key("due", destination), moment, new.key)
-    redis.call("ZADD", key("ready"), "LT", moment, destination)
+  local waits = put_post(event.subject, tonumber(event.seq), event.state, new)
+  if waits and (event.state == "failed" or event.state == "dead") then
+    redis.call("ZADD", key("owed"), "NX", now, event.seq .. ":" .. event.subject)
   end
 end
 

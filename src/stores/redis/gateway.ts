@@ -13,7 +13,7 @@ import type {
 } from "../store.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
-import { claimedOf, eventOf, fields, list, text } from "./rows.ts";
+import { alertOf, claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
 
 const batch = 100;
 
@@ -31,8 +31,8 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
       await link.call("publish", rulesAsText(rules));
     },
 
-    async events(limit) {
-      return list(await link.call("events", { limit })).map(eventOf);
+    async events(limit, heard) {
+      return list(await link.call("events", { limit, ...(heard && { heard }) })).map(eventOf);
     },
 
     async expand(expansions: Expansion[]) {
@@ -55,7 +55,15 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
     },
 
     async settle(settlement: Settlement) {
-      return (await link.call("settle", settlement)) === "ok" ? "ok" : "stale";
+      const follow = "follow" in settlement && settlement.follow;
+      const written = follow && { ...follow, announcement: JSON.stringify(follow.announcement) };
+      return (await link.call("settle", { ...settlement, ...(written && { follow: written }) })) === "ok"
+        ? "ok"
+        : "stale";
+    },
+
+    async reconsider(setups) {
+      await link.call("reconsider", { setups });
     },
 
     async reap() {
@@ -77,6 +85,14 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
 
     async alert(key, what, opened_with) {
       return (await link.call("alert", { key, what, opened_with, call: crypto.randomUUID() })) === 1;
+    },
+
+    async alerts() {
+      return list(await link.call("alerts", {})).map(alertOf);
+    },
+
+    async unheard(age_ms, limit) {
+      return list(await link.call("unheard", { age_ms, limit })).map(unheardOf);
     },
 
     async sweep() {

@@ -27,14 +27,16 @@ reap()
 redis.call("HSET", key("nodes"), node, ask.facts)
 redis.call("ZADD", key("nodes_seen"), now, node)
 
--- What the node holds and neither names nor asks for ran out with its process.
+local function place_in(given) return given:match("^(.*)%.") or "" end
+
+-- What the node holds and neither names nor asks for ran out with its process, unless it was leased to another place.
 local same
 local holding = set_of(ask.holding)
 for _, run in ipairs(redis.call("SMEMBERS", key("on", node))) do
   local h = redis.call("HMGET", key("run", run), "attempt", "token")
   if h[2] == token then
     same = run
-  elseif not holding[run .. " " .. h[1]] then
+  elseif place_in(h[2] or "") == place_in(token) and not holding[run .. " " .. h[1]] then
     lose(run)
     ring_if_work_waits()
   end

@@ -2,7 +2,20 @@ import { MeshError } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
 import type { Link } from "./link.ts";
-import { fields, held, list, objectOf, orNull, postOf, resultOf, runOf, taskOf, text, texts } from "./rows.ts";
+import {
+  destinationOf,
+  fields,
+  held,
+  list,
+  objectOf,
+  orNull,
+  postOf,
+  resultOf,
+  runOf,
+  taskOf,
+  text,
+  texts,
+} from "./rows.ts";
 
 const day_ms = 86_400_000;
 const page = 500;
@@ -75,6 +88,16 @@ export function operatorVerbs(link: Link): OperatorStore {
           silent_ms: Math.max(0, Number(silent_ms)),
         };
       });
+    },
+
+    async destinations() {
+      const [now, ...rows] = list(await link.call("destinations", {}));
+      return rows
+        .map((row) => destinationOf(row, Number(now)))
+        .filter(
+          ({ paused_until, failures, waiting, sending }) => paused_until !== null || failures + waiting + sending > 0,
+        )
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1));
     },
 
     async posts(subject) {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../core/json.ts";
 import type { Result, Run, RunState, Task } from "../../core/records.ts";
 import { runStates } from "../../core/records.ts";
-import type { Claimed, Held, PostRow, StoreEvent } from "../store.ts";
+import type { AlertRow, Claimed, Held, PostRow, StoreEvent, Unheard, DestinationRow } from "../store.ts";
 import type { Reply } from "./link.ts";
 
 // How Redis' replies read as the house's records. What is parsed here was written by our own scripts; "" stands for null.
@@ -98,16 +98,57 @@ export function claimedOf(claim: string, key: string, handle: string, row: Field
     handle: orNull(handle),
     why: orNull(row.why),
     created_at: Number(row.created_at),
+    ...(row.again && { again: row.again }),
   };
 }
 
 const statuses = ["waiting", "sending", "sent", "replaced", "dead"] as const;
 
+const statusOf = (status: string | undefined): PostRow["status"] => statuses.find((one) => one === status) ?? "waiting";
+
+export function alertOf(reply: Reply): AlertRow {
+  const [key, open, at, opened_with] = list(reply);
+  return { key: text(key), open: open === 1, at: Number(at), opened_with: orNull(text(opened_with)) };
+}
+
+export function unheardOf(reply: Reply): Unheard {
+  const [subject, state, since, announcement, posts] = list(reply);
+  return {
+    subject: text(subject),
+    state: text(state) === "dead" ? "dead" : "failed",
+    since: Number(since),
+    announcement: JSON.parse(text(announcement) || "null"),
+    posts: list(posts)
+      .map(texts)
+      .map(([destination = "", status, why]) => ({ destination, status: statusOf(status), why: orNull(why) }))
+      .sort((one, other) => (one.destination < other.destination ? -1 : 1)),
+  };
+}
+
+export function destinationOf(reply: Reply, now: number): DestinationRow {
+  const [name, hash, waiting, sending] = list(reply);
+  const row = fields(hash);
+  const paused_until = numberOrNull(row.paused_until);
+  const paused = paused_until !== null && paused_until > now;
+  const open = row.open_until !== undefined;
+  return {
+    name: text(name),
+    paused_until: paused ? paused_until : null,
+    failures: Number(row.failures ?? 0),
+    circuit: !open ? "closed" : row.probe === undefined ? "open" : "half_open",
+    opened_at: numberOrNull(row.opened_at),
+    cause: row.cause === "config" || row.cause === "failures" ? row.cause : null,
+    why: paused || open ? orNull(row.why) : null,
+    waiting: Number(waiting),
+    sending: Number(sending),
+  };
+}
+
 export function postOf(row: Fields): PostRow {
   return {
     destination: row.destination ?? "",
     state: stateOf(row),
-    status: statuses.find((status) => status === row.status) ?? "waiting",
+    status: statusOf(row.status),
     tries: Number(row.tries),
     unsure: row.unsure === "1",
     why: orNull(row.why),

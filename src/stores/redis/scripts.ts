@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import accept from "./accept.lua" with { type: "text" };
 import alert from "./alert.lua" with { type: "text" };
+import alerts from "./alerts.lua" with { type: "text" };
 import beat from "./beat.lua" with { type: "text" };
 import cancel from "./cancel.lua" with { type: "text" };
 import check from "./check.lua" with { type: "text" };
 import claim from "./claim.lua" with { type: "text" };
 import common from "./common.lua" with { type: "text" };
+import destinations from "./destinations.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
@@ -19,11 +21,13 @@ import pause from "./pause.lua" with { type: "text" };
 import posts from "./posts.lua" with { type: "text" };
 import publish from "./publish.lua" with { type: "text" };
 import reap from "./reap.lua" with { type: "text" };
+import reconsider from "./reconsider.lua" with { type: "text" };
 import renew from "./renew.lua" with { type: "text" };
 import report from "./report.lua" with { type: "text" };
 import settle from "./settle.lua" with { type: "text" };
 import show from "./show.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
+import unheard from "./unheard.lua" with { type: "text" };
 
 export interface Script {
   lua: string;
@@ -50,6 +54,7 @@ export const scripts = {
   expand: writes(expand),
   claim: writes(claim),
   settle: writes(settle),
+  reconsider: writes(reconsider),
   reap: writes(reap),
   cancel: writes(cancel),
   publish: writes(publish),
@@ -57,9 +62,12 @@ export const scripts = {
   beat: writes(beat),
   note: writes(note),
   alert: writes(alert),
+  unheard: writes(unheard),
   sweep: writes(sweep),
   check: writes(check),
-  events: reads(events),
+  alerts: reads(alerts),
+  events: writes(events),
+  destinations: reads(destinations),
   list: reads(list),
   show: reads(show),
   nodes: reads(nodes),

@@ -2,7 +2,20 @@ import { z } from "zod";
 import { exitStatus } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts, Report, Result, Run, Task } from "../../core/records.ts";
 import { endStates, runStates } from "../../core/records.ts";
-import type { Accepted, Entry, Filter, GatewayRow, Held, Lease, LeaseAsk, NodeRow, PostRow, Renewal, Shown } from "../store.ts";
+import type {
+  Accepted,
+  Entry,
+  Filter,
+  GatewayRow,
+  Held,
+  Lease,
+  LeaseAsk,
+  NodeRow,
+  PostRow,
+  Renewal,
+  Shown,
+  DestinationRow,
+} from "../store.ts";
 
 // The verbs of nodes and operators as JSON over HTTP: `POST /api/v1/node/<verb>`, `POST /api/v1/operator/<verb>`. Both sides
 // parse with these schemas; keys that a newer side sends and this one does not know are dropped.
@@ -159,6 +172,19 @@ const shown: z.ZodType<Shown> = z.object({
 });
 export const showAsked = z.object({ id });
 export const showSaid = z.object({ shown: maybe(shown) });
+
+const destinationRow: z.ZodType<DestinationRow> = z.object({
+  name: id,
+  paused_until: maybe(time),
+  failures: count,
+  circuit: z.enum(["closed", "open", "half_open"]),
+  opened_at: maybe(time),
+  cause: maybe(z.enum(["config", "failures"])),
+  why: maybe(z.string()),
+  waiting: count,
+  sending: count,
+});
+export const destinationsSaid = z.object({ destinations: z.array(destinationRow) });
 
 export const postsAsked = z.object({ subject: z.string().min(1).max(1000) });
 export const postsSaid = z.object({ posts: maybe(z.array(postRow)) });

@@ -38,8 +38,20 @@ export function telling({ db, now, events: told, posts: made }: Inside) {
     "INSERT INTO event (subject, seq, state, at, node, attempt, lost, report) VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
   );
 
+  const unheard = `
+    SELECT id FROM (SELECT id, state, report FROM event ORDER BY id LIMIT ?)
+    WHERE report IS NULL AND state NOT IN (SELECT value FROM json_each(?))`;
+  const anyUnheard = db.prepare<{ id: number }, [number, string]>(`${unheard} LIMIT 1`);
+  const dropUnheard = db.prepare<null, [number, string]>(`DELETE FROM event WHERE id IN (${unheard})`);
+
   return {
     events: (limit: number): StoreEvent[] => oldest.all(limit).map(eventOf),
+
+    /** Whether among the oldest is an event that nobody hears; then `forget` has something to do. */
+    isForgettable: (limit: number, heard: RunState[]): boolean => anyUnheard.get(limit, JSON.stringify(heard)) !== null,
+
+    /** Deletes what nobody hears among the oldest events; answers how many went. */
+    forget: (limit: number, heard: RunState[]): number => dropUnheard.run(limit, JSON.stringify(heard)).changes,
 
     expand(expansions: Expansion[]): boolean[] {
       const ids = expansions.map(({ event }) => Number(event.id));

@@ -55,12 +55,13 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
     return gone.length;
   }
 
-  /** What the node neither runs nor is asking for ran out with its process. */
+  /** What the node neither runs nor is asking for ran out with its process, unless it was leased to another place. */
   function settleWithNode({ node, facts, holding, token }: LeaseAsk): void {
     seen.run(node, JSON.stringify(facts), now());
     const holds = ({ run_id, attempt }: Held) =>
       holding.some((held) => held.run_id === run_id && held.attempt === attempt);
-    for (const run of mine.all(node)) if (run.token !== token && !holds(run)) lose(run);
+    for (const run of mine.all(node))
+      if (run.token !== token && placeIn(run.token) === placeIn(token) && !holds(run)) lose(run);
   }
 
   function choose({ node, facts, token }: LeaseAsk): Lease | null {
@@ -152,3 +153,5 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
     reap: (): Promise<number> => commit(takeBack),
   };
 }
+
+const placeIn = (token: string): string => token.slice(0, Math.max(0, token.lastIndexOf(".")));

@@ -38,7 +38,9 @@ export function listing({ db }: Inside) {
   const postsOf = db.prepare<PostStatusRow, [string]>(
     "SELECT destination, state, status, tries, unsure, why, at FROM post WHERE subject = ? ORDER BY seq, destination",
   );
-  const hasEvent = db.prepare<{ yes: number }, [string]>("SELECT EXISTS (SELECT 1 FROM event WHERE subject = ?) AS yes");
+  const hasEvent = db.prepare<{ yes: number }, [string]>(
+    "SELECT EXISTS (SELECT 1 FROM event WHERE subject = ?) AS yes",
+  );
 
   const rowsOf = (subject: string): PostRow[] =>
     postsOf.all(subject).map((post) => ({ ...post, unsure: post.unsure === 1 }));

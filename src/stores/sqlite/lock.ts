@@ -11,22 +11,26 @@ export type Role = "owner" | "visitor";
 const locks = new Map<string, Database>();
 
 const patience = 5000;
+// `meshmac notify` keeps the file while it sends by itself, for up to a minute: a gateway that starts waits for it.
+const patienceOfOwner = 75_000;
 const between = 25;
 
 /**
- * Takes the store's file for this process and answers how to give it back. Visitors stay for a moment, so they are waited for, up to 5 s;
- * an owner stays: throws `later` at once, and names its process.
+ * Takes the store's file for this process and answers how to give it back. Visitors stay for a moment, so they are waited for, up to 5 s
+ * (by an owner up to 75 s); an owner stays: throws `later` at once, and names its process.
  */
 export async function takeLock(path: string, role: Role): Promise<() => void> {
   const file = `${path}.lock`;
-  const deadline = performance.now() + patience;
+  const begun = performance.now();
   makePrivate(file);
   for (let tries = 1; ; tries++) {
     const lock = tryLock(file);
     if (lock) return keep(path, file, lock, role);
     const holder = holderOf(path);
     // A name may be one turn old: whoever has just taken the lock has yet to write its own.
-    if ((tries > 4 && holder?.role === "owner" && isAlive(holder.pid)) || performance.now() > deadline) {
+    const visited = holder?.role === "visitor" && isAlive(holder.pid);
+    const waitFor = role === "owner" && visited ? patienceOfOwner : patience;
+    if ((tries > 4 && holder?.role === "owner" && isAlive(holder.pid)) || performance.now() > begun + waitFor) {
       throw new MeshError("later", `the store's file has another owner: ${JSON.stringify(path)}`, {
         hint: holder
           ? `process ${holder.pid} has it; stop that one, or use its socket`

@@ -1,6 +1,6 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
-import type { GatewayRow, NodeRow } from "../store.ts";
+import type { AlertRow, GatewayRow, NodeRow } from "../store.ts";
 import type { Inside } from "./inside.ts";
 
 interface NodeRecord {
@@ -43,6 +43,9 @@ export function noting(inside: Inside) {
   const resolve = db.prepare<null, [number, string]>(
     "UPDATE alert SET resolved_at = ? WHERE alert_key = ? AND resolved_at IS NULL",
   );
+  const forget = db.prepare<null, [number]>("DELETE FROM alert WHERE resolved_at < ?");
+  const allAlerts = db.prepare<{ key: string; open: number; at: number; opened_with: string | null }, []>(`
+    SELECT alert_key AS key, resolved_at IS NULL AS open, coalesce(resolved_at, opened_at) AS at, opened_with FROM alert ORDER BY alert_key`);
 
   return {
     nodes(): NodeRow[] {
@@ -73,7 +76,16 @@ export function noting(inside: Inside) {
 
     beat: (gateway: string, facts: Record<string, Json>): void => void beat.run(gateway, JSON.stringify(facts), now()),
 
-    alert: (key: string, what: "open" | "resolve", opened_with?: string): boolean =>
-      (what === "open" ? open.run(key, now(), opened_with ?? null) : resolve.run(now(), key)).changes > 0,
+    alert(key: string, what: "open" | "resolve", opened_with?: string): boolean {
+      const time = now();
+      if (what === "open") return open.run(key, time, opened_with ?? null).changes > 0;
+      forget.run(time - Math.max(inside.rules.keep.runs_ms, shortestMemory));
+      return resolve.run(time, key).changes > 0;
+    },
+
+    alerts: (): AlertRow[] => allAlerts.all().map((row) => ({ ...row, open: row.open === 1 })),
   };
 }
+
+// What was resolved is still known for a day, however little is kept.
+const shortestMemory = 86_400_000;

@@ -10,6 +10,7 @@ import {
   longWait,
   postOf,
   queue,
+  reportOf,
   resultOf,
   rulesOf,
   seen,
@@ -107,6 +108,25 @@ export function announcing(open: Open): void {
         expect(await store.events(2)).toEqual(first);
         for (const event of first) await store.expand([{ event, posts: [] }]);
         expect((await store.events(2)).map(({ subject }) => subject)).toEqual([tasks[2]?.run_id ?? ""]);
+      }),
+    );
+  });
+
+  describe("events that nobody hears", () => {
+    test(
+      "are deleted on the way, those that somebody hears and those of reports stay",
+      withStore(open, async ({ store, node }) => {
+        const task = await queue(node, { script: "lonely" });
+        const lease = await leased(node, askOf({ scripts: ["lonely"] }));
+        for (let i = 0; i < 5; i++) await queue(node);
+        await node.report(reportOf());
+        const [first] = await store.events(2, ["running", "failed"]);
+        expect([first?.subject, first?.state]).toEqual([task.run_id, "running"]);
+        await store.expand(first ? [{ event: first, posts: [] }] : []);
+        const [report, ...rest] = await store.events(10, ["running", "failed"]);
+        expect([report?.report?.provider_run_id, rest]).toEqual([reportOf().provider_run_id, []]);
+        await node.finish(resultOf(heldOf(lease), "failed"));
+        expect((await store.events(10, ["failed"])).map(({ state }) => state)).toEqual(["succeeded", "failed"]);
       }),
     );
   });

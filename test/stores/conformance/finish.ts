@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { Report } from "../../../src/core/records.ts";
 import {
   askOf,
   heldOf,
@@ -13,21 +12,9 @@ import {
   stateOf,
   told,
   withStore,
+  reportOf,
 } from "./given.ts";
 import type { Open } from "./given.ts";
-
-const reportOf = (over: Partial<Report> = {}): Report => ({
-  source: "github",
-  workflow: "release",
-  state: "succeeded",
-  branch: "main",
-  commit: null,
-  run_url: "https://ci.example/runs/77",
-  mesh_node_id: "mac-07",
-  provider_run_id: "77",
-  failing_target: null,
-  ...over,
-});
 
 export function finishing(open: Open): void {
   describe("finish", () => {

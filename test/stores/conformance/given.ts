@@ -1,4 +1,4 @@
-import type { Mark, Result, RunState, Task } from "../../../src/core/records.ts";
+import type { Report, Mark, Result, RunState, Task } from "../../../src/core/records.ts";
 import type {
   Claimed,
   Held,
@@ -132,6 +132,20 @@ export const resultOf = (held: Held, state: Result["state"] = "succeeded", over:
   finished_at: seenAt + 1000,
   exit_code: state === "succeeded" ? 0 : 1,
   log_tail: ["done"],
+  ...over,
+});
+
+/** A report of a build that somebody else ran. */
+export const reportOf = (over: Partial<Report> = {}): Report => ({
+  source: "github",
+  workflow: "release",
+  state: "succeeded",
+  branch: "main",
+  commit: null,
+  run_url: "https://ci.example/runs/77",
+  mesh_node_id: "mac-07",
+  provider_run_id: "77",
+  failing_target: null,
   ...over,
 });
 

@@ -185,6 +185,21 @@ export function leasing(open: Open): void {
     );
 
     test(
+      "leaves alone what a worker of the same name leased in another place, until that lease runs out",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ lease: { ttl_ms: 3000, heartbeat_ms: 500, fence_ms: 2000 } }));
+        await queue(node);
+        const held = heldOf(await leased(node, askOf({ token: `here.${crypto.randomUUID()}` })));
+        expect(await node.lease(askOf({ token: `there.${crypto.randomUUID()}` }))).toBeNull();
+        expect((await node.renew("mac-07", [held])).words).toEqual(["ok"]);
+        expect((await seen(node, held.run_id)).run).toMatchObject({ state: "running", lost: 0 });
+        // The same place again is the same worker, started anew.
+        const again = await leased(node, askOf({ token: `here.${crypto.randomUUID()}` }));
+        expect(heldOf(again)).toEqual({ ...held, attempt: 2 });
+      }),
+    );
+
+    test(
       "takes back at once what a node neither holds nor asks for, and counts it as lost",
       withStore(open, async ({ store, node }) => {
         await store.publish(rulesOf({ lanes: { ios: laneOf({ max_lost: 2 }) } }));

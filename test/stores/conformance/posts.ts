@@ -197,6 +197,34 @@ export function posting(open: Open): void {
     );
 
     test(
+      "sends no older state while a newer one is being sent",
+      withStore(open, async (given) => {
+        const { store } = given;
+        await wholeStory(given, "chat:builds");
+        const first = await claimed(store, chat);
+        await later(store, first, 0);
+        const newer = await claimed(store, chat);
+        expect(newer.seq).toBeGreaterThan(first.seq);
+        expect(await claim(store)).toMatchObject({ post: null });
+      }),
+    );
+
+    test(
+      "sends no older state once a newer one was tried: it may have arrived",
+      withStore(open, async (given) => {
+        const { store } = given;
+        await wholeStory(given, "chat:builds");
+        await later(store, await claimed(store, chat), 0);
+        const newer = await claimed(store, chat);
+        await later(store, newer, never, { unsure: true });
+        const last = await claimed(store, chat);
+        expect(last.seq).toBeGreaterThan(newer.seq);
+        await later(store, last, never, { unsure: true });
+        expect(await claim(store)).toMatchObject({ post: null });
+      }),
+    );
+
+    test(
       "replaces nothing while the newer state has not arrived either",
       withStore(open, async (given) => {
         const { store, node } = given;
@@ -221,6 +249,18 @@ export function posting(open: Open): void {
         await sent(store, second);
         expect(await statuses(node, run_id)).toEqual({ queued: "dead", running: "sent", succeeded: "waiting" });
         expect((await seen(node, run_id)).posts).toMatchObject([{ why: "status 400", tries: 1 }, {}, {}]);
+      }),
+    );
+
+    test(
+      "tells no older state after a newer one, also where the newer one is dead",
+      withStore(open, async (given) => {
+        const { store, node } = given;
+        const run_id = await wholeStory(given, "chat:builds");
+        await later(store, await claimed(store, chat), never);
+        const { key, claim: by } = await claimed(store, chat);
+        await store.settle({ key, claim: by, verdict: "dead", why: "status 400" });
+        expect(await statuses(node, run_id)).toEqual({ queued: "replaced", running: "dead", succeeded: "waiting" });
       }),
     );
 
@@ -263,6 +303,99 @@ export function posting(open: Open): void {
         expect(post).toMatchObject({ subject: held, state: "succeeded" });
         await sent(store, post);
         expect(await statuses(node, held)).toEqual({ queued: "replaced", running: "replaced", succeeded: "sent" });
+      }),
+    );
+  });
+
+  describe("what a frozen gateway overwrote", () => {
+    const edit = { edited: true };
+    const settleEdit = (store: Store, { key, claim: by }: Claimed) =>
+      store.settle({ key, claim: by, verdict: "sent", handle: "m-1", ...edit });
+
+    test(
+      "is put right: the newest state that was sent is sent once more",
+      withStore(open, async (given) => {
+        const { store, node } = given;
+        const run_id = await wholeStory(given, "chat:builds");
+        await sent(store, await claimed(store, chat), "m-1");
+        const frozen = await claimed(store, chat, 0);
+        const last = await claimed(store, chat);
+        await sent(store, last);
+        for (let i = 0; i < 2; i++) expect(await settleEdit(store, frozen)).toBe("stale");
+        const again = await claimed(store, chat);
+        expect(again).toMatchObject({ key: last.key, state: "succeeded", handle: "m-1" });
+        expect(await sent(store, again)).toBe("ok");
+        // A lost reply makes the frozen one say it again.
+        expect(await settleEdit(store, frozen)).toBe("stale");
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
+        expect(await statuses(node, run_id)).toEqual({ queued: "sent", running: "replaced", succeeded: "sent" });
+      }),
+    );
+
+    test(
+      "is put right after what is being sent just then",
+      withStore(open, async (given) => {
+        const { store } = given;
+        await wholeStory(given, "chat:builds");
+        await sent(store, await claimed(store, chat), "m-1");
+        const frozen = await claimed(store, chat, 0);
+        const last = await claimed(store, chat);
+        expect(await settleEdit(store, frozen)).toBe("stale");
+        expect(await claim(store)).toMatchObject({ post: null });
+        await sent(store, last);
+        const again = await claimed(store, chat);
+        expect(again.key).toBe(last.key);
+        await sent(store, again);
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
+      }),
+    );
+
+    test(
+      "is left alone where nothing newer was sent, or nothing can have been overwritten",
+      withStore(open, async (given) => {
+        const { store } = given;
+        await wholeStory(given, "chat:builds");
+        await sent(store, await claimed(store, chat), "m-1");
+        const early = await claimed(store, chat, 0);
+        const frozen = await claimed(store, chat, 0);
+        const same = await claimed(store, chat);
+        expect([frozen.key, early.state]).toEqual([same.key, "running"]);
+        expect(await settleEdit(store, frozen)).toBe("stale");
+        await sent(store, same);
+        await settleEdit(store, { ...frozen, key: "0".repeat(64) });
+        expect(await sent(store, early)).toBe("stale");
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
+      }),
+    );
+  });
+
+  describe("what follows a post", () => {
+    test(
+      "is made in the step that settles it, once, and begins with its handle",
+      withStore(open, async (given) => {
+        const { store, node } = given;
+        const run_id = await wholeStory(given, "chat:builds");
+        const post = await claimed(store, chat);
+        const { announcement } = post;
+        const follow = { key: "a".repeat(64), destination: "chat:builds/reply", announcement, handle: "m-1" };
+        const settlement: Settlement = { key: post.key, claim: post.claim, verdict: "sent", handle: "m-1", follow };
+        expect(await store.settle({ ...settlement, claim: "another" })).toBe("stale");
+        expect(await store.claim("early", never, ["chat:builds/reply"])).toMatchObject({ post: null });
+        for (let i = 0; i < 2; i++) expect(await store.settle(settlement)).toBe("ok");
+        const answer = await claimed(store, ["chat:builds/reply"]);
+        expect(answer).toMatchObject({
+          key: follow.key,
+          subject: run_id,
+          state: "queued",
+          seq: 1,
+          handle: "m-1",
+          announcement,
+        });
+        await sent(store, answer);
+        expect((await seen(node, run_id)).posts).toContainEqual(
+          expect.objectContaining({ destination: "chat:builds/reply", state: "queued", status: "sent" }),
+        );
+        expect((await claimed(store, chat)).state).toBe("running");
       }),
     );
   });

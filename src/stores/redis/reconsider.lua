@@ -1,0 +1,13 @@
+-- ask: setups {destination → setup} -> how many open circuits may be probed now, for they opened under another setup
+local any = 0
+for name, setup in pairs(ask.setups) do
+  local door = key("destination", name)
+  local h = redis.call("HMGET", door, "open_until", "setup")
+  if h[1] and h[2] ~= setup then
+    redis.call("HSET", door, "open_until", string.format("%.0f", math.min(tonumber(h[1]), now)), "setup", setup)
+    wake(name)
+    any = any + 1
+  end
+end
+if any > 0 then ring("posts") end
+return any

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { chats } from "../src/chats/registry.ts";
+import { pagers } from "../src/pagers/registry.ts";
+import { blocks, chatsPage, configIn, filled } from "./docs/page.ts";
+
+const root = join(import.meta.dir, "..");
+const read = (path: string): string => readFileSync(join(root, path), "utf8");
+const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs.map((name) => `docs/${name}`)];
+
+const page = readFileSync(chatsPage, "utf8");
+const kinds = chats.map(({ kind }) => kind);
+
+describe("docs/chats.md", () => {
+  test.each(kinds)("has a section and an example of %s in each of its guises", (kind) => {
+    expect(sectionOf(kind)).not.toBe("");
+    expect(examplesOf(kind)).toHaveLength(rowsOf(kind).length);
+  });
+
+  test.each(kinds)("says in its table what %s can do", (kind) => {
+    const chat = chats.find((one) => one.kind === kind);
+    const able = examplesOf(kind).map((entry) => {
+      const can = chat?.can(entry);
+      return [can?.edit, can?.thread, can?.idempotent];
+    });
+    const said = rowsOf(kind).map((cells) => cells.slice(2, 5).map((cell) => cell.startsWith("yes")));
+    expect(said.length).toBeGreaterThan(0);
+    expect(said).toEqual(able as boolean[][]);
+  });
+
+  test("shows what a dry run prints; `bun test/docs/page.ts` writes it anew", () => {
+    expect(filled(page)).toBe(page);
+  });
+});
+
+test.each(["docs/chats.md", "docs/paging.md"])("every configuration in %s is accepted as it stands", (path) => {
+  const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");
+  expect(found.length).toBeGreaterThan(0);
+  for (const [, , yaml = ""] of found) expect(() => configIn(yaml)).not.toThrow();
+});
+
+test("docs/configuration.md names every key of every chat and pager", () => {
+  const reference = read("docs/configuration.md");
+  const common = new Set(["kind"]);
+  const unsaid = [...chats, ...pagers].flatMap(({ kind, options }) => {
+    const section = reference.slice(reference.indexOf("## `chats.<name>`"));
+    const keys = Object.keys(options.shape).filter((key) => !common.has(key));
+    return [kind, ...keys].filter((word) => !section.includes(`\`${word}\``)).map((word) => `${kind}: ${word}`);
+  });
+  expect(unsaid).toEqual([]);
+});
+
+test("README names every command", () => {
+  const block = /subCommands: \{([\s\S]*?)\}/.exec(read("commands/main.ts"))?.[1] ?? "";
+  const names = [...block.matchAll(/^\s*"?([a-z-]+)"?:/gm)].map(([, name]) => name);
+  expect(names).toContain("serve");
+  const readme = read("README.md");
+  expect(names.filter((name) => !readme.includes(`\`meshmac ${name}`))).toEqual([]);
+});
+
+test.each(pages)("every relative link in %s leads to something that exists", (path) => {
+  const text = read(path).replace(/^```[\s\S]*?^```$/gm, "");
+  const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
+  expect(links.filter((target) => !/^[a-z]+:/.test(target) && !leads(path, target))).toEqual([]);
+});
+
+function leads(from: string, target: string): boolean {
+  const [file = "", anchor] = target.split("#");
+  const path = file === "" ? from : join(dirname(from), file);
+  if (!existsSync(join(root, path))) return false;
+  return anchor === undefined || anchorsOf(read(path)).has(anchor);
+}
+
+/** As GitHub makes them. */
+const anchorsOf = (text: string): Set<string> =>
+  new Set(
+    [...text.replace(/^```[\s\S]*?^```$/gm, "").matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+
+function sectionOf(kind: string): string {
+  const [, after = ""] = page.split(`\n## ${kind}\n`);
+  return after.split("\n## ")[0] ?? "";
+}
+
+const rowsOf = (kind: string): string[][] =>
+  page
+    .split("\n")
+    .filter((line) => line.startsWith(`| [\`${kind}\`]`))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+
+const examplesOf = (kind: string) =>
+  [...sectionOf(kind).matchAll(blocks)]
+    .filter(([, language]) => language === "yaml")
+    .flatMap(([, , yaml = ""]) => Object.values(configIn(yaml).chats))
+    .filter((entry) => entry.kind === kind);
