@@ -10,6 +10,9 @@ delete process.env.BUN_BE_BUN;
 // What runs on goes on when nobody reads its words any more.
 const servants = new Set(["serve", "up", "work"]);
 
+/** Streams that failed. Bun 1.4.5 spins for ever in the `end` of one that a full disk has broken. */
+const broken = new Set<NodeJS.WriteStream>();
+
 const typed = process.argv.slice(2);
 if (typed[0] === "--version" && typed.length === 1) sayVersion();
 else await main();
@@ -20,10 +23,11 @@ async function main(): Promise<void> {
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   process.stdout.on("error", (fault) => {
+    broken.add(process.stdout);
     if (!isGone(fault)) return fail(fault);
     if (!servants.has(typed[0] ?? "")) process.exit(0);
   });
-  process.stderr.on("error", () => {}); // nobody is left to tell
+  process.stderr.on("error", () => broken.add(process.stderr)); // nobody is left to tell
 
   const colour = process.stdout.isTTY && !process.env.NO_COLOR;
   await end(await run(await commands(), typed, { out, err, colour }));
@@ -41,7 +45,10 @@ function err(text: string): void {
 async function end(status: number): Promise<never> {
   const { flushLog } = await import("../src/log.ts");
   flushLog();
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.end(done))));
+  // What was written to a file fails a turn later: only then is it known which streams can be ended.
+  await new Promise((resolve) => setTimeout(resolve));
+  const working = [process.stdout, process.stderr].filter((stream) => !broken.has(stream));
+  await Promise.all(working.map((stream) => new Promise<void>((done) => stream.end(done))));
   process.exit(status);
 }
 

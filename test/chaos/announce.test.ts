@@ -108,6 +108,8 @@ async function allTold(store: Store, runs: Map<string, RunState>): Promise<boole
   return true;
 }
 
+const mask = (text: string): string => text;
+
 interface Mortal {
   dead(): boolean;
   die(): void;
@@ -134,7 +136,6 @@ function openMortal(store: Store, destinations: Destinations, dice: () => number
     reconsider: whileAlive(store.reconsider, 0),
     stirred: whileAlive(store.stirred, 0),
   };
-  const mask = (text: string) => text;
   const short = { ...openings.failed, open_ms: 30, longest_ms: 200 };
   const announcer = startAnnouncer({ store: mortal, destinations, mask, adminUrl: null });
   const sender = startSender({

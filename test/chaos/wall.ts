@@ -79,6 +79,8 @@ function judge({ status, text: body }: Reply): Verdict {
   return isObject(said) ? sent(text(said.id)) : dead("no answer of ours");
 }
 
+const rank = (state: RunState): number => (isOver(state) ? 2 : runStates.indexOf(state));
+
 /** What a wall shows that it should not, in words; `unsure` says whether the house itself doubts that it sent a state once. */
 export function faultsOf(
   { skill, arrivals, messages }: Wall,
@@ -86,7 +88,6 @@ export function faultsOf(
   unsure: (subject: string, state: RunState) => boolean,
 ): string[] {
   const faults: string[] = [];
-  const rank = (state: RunState) => (isOver(state) ? 2 : runStates.indexOf(state));
   for (const [subject, end] of runs) {
     const mine = arrivals.filter((arrival) => arrival.subject === subject);
     const about = `${skill} ${subject}: ${mine.map(({ state, message }) => `${state}@${message}`).join(" ")}`;

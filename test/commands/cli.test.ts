@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { defineCommand } from "citty";
 import { run } from "../../commands/cli.ts";
@@ -276,4 +277,21 @@ describe("the executable", () => {
     );
     expect([await piped.stdout.text(), await piped.stderr.text()]).toEqual(["0\n", ""]);
   });
+});
+
+test.skipIf(!existsSync("/dev/full"))("a full disk under stderr ends it all the same", async () => {
+  const child = Bun.spawn(
+    [
+      "sh",
+      "-c",
+      `exec "$0" "$1" no-such-command 2>/dev/full`,
+      process.execPath,
+      join(import.meta.dir, "../../commands/main.ts"),
+    ],
+    {
+      stdout: "ignore",
+      timeout: 20_000,
+    },
+  );
+  expect(await child.exited).toBe(64);
 });

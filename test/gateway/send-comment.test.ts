@@ -127,7 +127,7 @@ test("two comments on one issue, one slow: neither is lost, neither comes twice"
   const script: TrackerOptions["script"] = [{ gate: slow, after: "accept-then-reset" }];
   using jira = openJira({ script });
   await using stage = await open(jira.url);
-  stage.announcing().sending();
+  stage.announcing().sending({ atOnce: { each: 2, all: 512 } });
   await stage.run("failed", "MOB-1");
   await jira.arrived(1);
   await stage.run("failed", "MOB-2");

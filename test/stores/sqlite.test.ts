@@ -113,18 +113,22 @@ describe("the file", () => {
     db.close();
   });
 
-  test("of a newer meshmac is refused, with what to do", async () => {
-    const folder = newFolder();
-    await (await openIn(folder)).close();
-    const db = new Database(join(folder, "meshmac.db"));
-    db.run("UPDATE setting SET value = '99' WHERE name = 'schema'");
-    db.close();
-    await expect(openIn(folder)).rejects.toMatchObject({
-      kind: "config",
-      status: 78,
-      hint: expect.stringContaining("newer"),
-    });
-  });
+  test.each(["99 0f0f0f0f", "1", "1 00000000"])(
+    "of another meshmac (schema %s) is refused, with what to do",
+    async (schema) => {
+      const folder = newFolder();
+      await (await openIn(folder)).close();
+      const db = new Database(join(folder, "meshmac.db"));
+      db.run("UPDATE setting SET value = ? WHERE name = 'schema'", [schema]);
+      db.close();
+      await expect(openIn(folder)).rejects.toMatchObject({
+        kind: "config",
+        status: 78,
+        message: expect.stringContaining(`the store has schema ${schema}, this meshmac knows 1 `),
+        hint: expect.stringContaining("begin anew"),
+      });
+    },
+  );
 
   test("that is no store, or damaged, is refused", async () => {
     const folder = newFolder();

@@ -48,24 +48,26 @@ CREATE TABLE gateway (gateway TEXT PRIMARY KEY, facts TEXT NOT NULL, last_seen I
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
-/** Creates the tables in an empty file; throws `config` where a newer meshmac has written the file. */
+// With a digest of the tables: a change of them that forgets the version must not meet an older file in silence.
+const schema = `${version} ${new Bun.CryptoHasher("sha256").update(tables).digest("hex").slice(0, 8)}`;
+
+/** Creates the tables in an empty file; throws `config` where another meshmac has written the file. */
 export function settleSchema(db: Database): void {
   db.transaction(() => {
-    const found = versionOf(db);
-    if (found > version) {
-      throw new MeshError("config", `the store has schema ${found}, this meshmac knows ${version}`, {
-        hint: "install the meshmac that wrote it, or a newer one",
+    const found = schemaOf(db);
+    if (found === schema) return;
+    if (found !== null) {
+      throw new MeshError("config", `the store has schema ${found}, this meshmac knows ${schema}`, {
+        hint: "install the meshmac that wrote it, or move the file aside and begin anew",
       });
     }
-    if (found === version) return;
     db.run(tables);
-    db.run("INSERT INTO setting (name, value) VALUES ('schema', ?)", [String(version)]);
+    db.run("INSERT INTO setting (name, value) VALUES ('schema', ?)", [schema]);
   }).immediate();
 }
 
-function versionOf(db: Database): number {
+function schemaOf(db: Database): string | null {
   const settled = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'setting'").get() !== null;
-  if (!settled) return 0;
-  const row = db.query<{ value: string }, []>("SELECT value FROM setting WHERE name = 'schema'").get();
-  return Number(row?.value ?? 0);
+  if (!settled) return null;
+  return db.query<{ value: string }, []>("SELECT value FROM setting WHERE name = 'schema'").get()?.value ?? "0";
 }
