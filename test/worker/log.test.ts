@@ -43,12 +43,12 @@ test("secrets are hidden before anything leaves, wherever they stand", async () 
 
 test("a value that the worker learns while a script runs is hidden from then on", async () => {
   await using yard = new Yard();
-  const held = ["acme-store-password-1"];
+  const values = ["acme-store-password-1"];
   yard.script("build", `until [ -e ${yard.path("go")} ]; do sleep 0.02; done; echo "with acme-store-password-2"`);
   const { run_id } = yard.store.add({ script: "build" });
-  const worker = yard.start({ once: true, masked: () => [...held] });
+  const worker = yard.start({ once: true, masked: () => [...values] });
   await until("the script began", () => yard.events.some(({ what }) => what === "started"));
-  held.push("acme-store-password-2");
+  values.push("acme-store-password-2");
   await Bun.write(yard.path("go"), "");
   await worker.done;
   expect(yard.store.logOf(run_id)).toBe("with ***\n");
