@@ -36,6 +36,8 @@ export interface Wishes {
   jira?: JsonObject;
   lane?: JsonObject;
   commitWithin?: number;
+  /** The gateway's clock, epoch milliseconds. */
+  now?: () => number;
   /** Puts something between the gateway and its store. */
   wrap?: (store: Store) => Store;
 }
@@ -107,9 +109,9 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   const store = await openSqlite({ path: join(state_dir, "meshmac.db"), state_dir, role: "owner" });
   await store.publish(rulesOf(config));
   const steps: DeliveryStep[] = [];
-  const { commitWithin, wrap = (inner: Store) => inner } = wishes;
+  const { commitWithin, now, wrap = (inner: Store) => inner } = wishes;
   const options = { config, vault, store: wrap(store), on: (step: DeliveryStep) => void steps.push(step) };
-  const opening = openServer({ ...options, ...(commitWithin !== undefined && { commitWithin }) });
+  const opening = openServer({ ...options, ...(now && { now }), ...(commitWithin !== undefined && { commitWithin }) });
   const server = await opening.catch(async (error: unknown) => {
     await store.close();
     throw error;
