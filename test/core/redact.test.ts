@@ -86,7 +86,7 @@ describe("by pattern", () => {
     "Basic functionality works; the bearer of news; a token ring",
     "error: password must not be empty",
     "CompileSwift normal arm64 /Users/ci/app/TokenStore.swift (in target 'App' from project 'App')",
-    "npm_config_registry=https://registry.npmjs.org/ npm_package_name=app",
+    "npm_config_registry=https://packages.example/ npm_package_name=app",
     "permissions: perm-test",
     "let token = tokenizer.nextTokenInTheStream()",
     "basic Sources/App/Login/LoginView.swift",
