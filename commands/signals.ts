@@ -1,4 +1,4 @@
-/** Calls `first` at the first SIGTERM or SIGINT, and `second` at another one, or at a SIGQUIT. */
+/** Calls `first` at the first SIGTERM, SIGINT or SIGHUP (its terminal went away), and `second` at another one, or at a SIGQUIT. */
 export function onSignals(first: () => void, second: () => void): void {
   let told = false;
   const gently = () => {
@@ -8,5 +8,6 @@ export function onSignals(first: () => void, second: () => void): void {
   };
   process.on("SIGTERM", gently);
   process.on("SIGINT", gently);
+  process.on("SIGHUP", gently);
   process.on("SIGQUIT", second);
 }

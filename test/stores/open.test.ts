@@ -6,8 +6,11 @@ import { openForCommand, socketOf, type StorePlace } from "../../src/stores/open
 import { openSqlite } from "../../src/stores/sqlite.ts";
 
 const folders: string[] = [];
+const owners: Bun.Subprocess[] = [];
 
-afterEach(() => {
+afterEach(async () => {
+  for (const owner of owners) owner.kill("SIGKILL");
+  await Promise.all(owners.splice(0).map(({ exited }) => exited));
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -23,13 +26,14 @@ async function ownerOf({ state_dir }: StorePlace) {
     stdout: "pipe",
     stderr: "inherit",
   });
+  owners.push(child);
   for await (const _ of child.stdout) break; // "open"
   return child;
 }
 
 test("a command that comes while an owner starts waits for its socket", async () => {
   const place = placeIn();
-  const owner = await ownerOf(place);
+  await ownerOf(place);
   const knocked = Promise.withResolvers<void>();
   const deaf = Bun.listen({
     unix: socketOf(place),
@@ -49,8 +53,6 @@ test("a command that comes while an owner starts waits for its socket", async ()
   expect(await store.list({ limit: 5 })).toEqual({ runs: [], next: null });
   await store.close();
   await socket.stop(true);
-  owner.kill("SIGKILL");
-  await owner.exited;
 });
 
 test("a command that comes while an owner ends gets the file itself", async () => {
