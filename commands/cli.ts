@@ -58,8 +58,9 @@ async function runTyped(root: Command, typed: readonly string[], streams: Stream
     return asksForHelp(rest) ? 0 : exitStatus.usage;
   }
   if (isGroup) throw await unknownCommand(command, rest[0] ?? "", name);
-  await runCommand(command, { rawArgs: strictArgs(rest, args, name) });
-  return 0;
+  // A command may answer with its own status; one that says nothing has done what was asked.
+  const { result } = await runCommand(command, { rawArgs: strictArgs(rest, args, name) });
+  return typeof result === "number" ? result : 0;
 }
 
 interface Found {

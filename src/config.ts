@@ -30,6 +30,8 @@ export interface Examined {
   problems: Problem[];
   /** Null where there are problems. */
   loaded: Loaded | null;
+  /** What is right of it, and what the file says as it stands: for who has to look at a broken one. */
+  parts: Loaded & { said: Readonly<Record<string, unknown>> };
 }
 
 interface Where {
@@ -53,25 +55,35 @@ export const isConfigured = ({ cwd = process.cwd(), env = process.env }: Where =
 export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {
   const path = findConfig({ file, cwd, env });
   const name = shortName(path, cwd);
-  const { problems, loaded } = examine(await readConfig(path, name), { base: dirname(path), env });
-  return { name, file: path, problems, loaded: loaded && { ...loaded, file: path } };
+  const raw = await readConfig(path, name);
+  const { problems, parts } = examine(raw, { base: dirname(path), env });
+  const whole = { ...parts, file: path };
+  return {
+    name,
+    file: path,
+    problems,
+    loaded: problems.length > 0 ? null : whole,
+    parts: { ...whole, said: own(raw) },
+  };
 }
 
 /** Makes a Config of what a file would hold; relative paths are relative to `base`. Throws like `loadConfig`. */
 export function configFrom(raw: unknown, { base, env = process.env }: { base: string; env?: Env }): Loaded {
-  const { problems, loaded } = examine(raw, { base, env });
-  if (!loaded) throw refused("the configuration", problems);
-  return loaded;
+  const { problems, parts } = examine(raw, { base, env });
+  if (problems.length > 0) throw refused("the configuration", problems);
+  return parts;
 }
 
-function examine(raw: unknown, { base, env }: { base: string; env: Env }): Pick<Examined, "problems" | "loaded"> {
+function examine(raw: unknown, { base, env }: { base: string; env: Env }): { problems: Problem[]; parts: Loaded } {
   const { config: parsed, problems } = parseConfig(withNodeId(raw, env.MESH_NODE_ID));
-  if (problems.length > 0) return { problems, loaded: null };
   const config = settle(parsed, base);
   const vault = openVault(config.secrets_dir);
   bindSecrets(config, vault);
-  return { problems, loaded: { config, vault, file: null } };
+  return { problems, parts: { config, vault, file: null } };
 }
+
+const own = (raw: unknown): Record<string, unknown> =>
+  typeof raw === "object" && raw !== null && !Array.isArray(raw) ? { ...raw } : {};
 
 /** The environment's MESH_NODE_ID wins over the file's `node.id`, so that one file can serve many nodes. */
 function withNodeId(raw: unknown, id: string | undefined): unknown {

@@ -31,6 +31,17 @@ const mayImport: Record<string, string[]> = {
     "src/version.ts",
   ],
   "src/viewer": ["src/core"],
+  "src/doctor": [
+    "src/core",
+    "src/config",
+    "src/sources",
+    "src/chats",
+    "src/pagers",
+    "src/stores",
+    "src/http.ts",
+    "src/secrets.ts",
+    "src/version.ts",
+  ],
   commands: ["src", "fixtures"],
 };
 

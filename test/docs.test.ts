@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { chats } from "../src/chats/registry.ts";
+import { catalogue } from "../src/doctor/doctor.ts";
 import { pagers } from "../src/pagers/registry.ts";
 import { blocks, chatsPage, configIn, filled } from "./docs/page.ts";
 
@@ -50,6 +51,14 @@ test("docs/configuration.md names every key of every chat and pager", () => {
     return [kind, ...keys].filter((word) => !section.includes(`\`${word}\``)).map((word) => `${kind}: ${word}`);
   });
   expect(unsaid).toEqual([]);
+});
+
+test("docs/doctor.md names every finding with its severity", () => {
+  const rows = [...read("docs/doctor.md").matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, id, severity]) => [
+    id,
+    severity,
+  ]);
+  expect(rows).toEqual(Object.entries(catalogue).map(([id, { severity }]) => [id, severity]));
 });
 
 test("README names every command", () => {

@@ -48,13 +48,18 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
   const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
   // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
-  const speaker = config.gateway.sends
-    ? [
-        startAnnouncer({ store, destinations, mask, adminUrl: config.gateway.admin.url ?? null }),
-        startSender({ store, destinations, mask, print }),
-      ]
-    : [];
-  const reaper = startReaper({ store, config, facts: { sends: config.gateway.sends } });
+  const { sends } = config.gateway;
+  const announcer = sends
+    ? startAnnouncer({ store, destinations, mask, adminUrl: config.gateway.admin.url ?? null })
+    : null;
+  const sender = sends ? startSender({ store, destinations, mask, print }) : null;
+  const facts = () => ({
+    sends,
+    durability: store.about.durability,
+    sending: sender?.underWay() ?? 0,
+    notes: notes(),
+  });
+  const reaper = startReaper({ store, config, facts });
   const pagers = pagersFrom(config, (name) => vault.keyId(name));
   const links = config.gateway.admin.url ?? null;
   escalation = startEscalation({ store, config, pagers, destinations, mask, print, adminUrl: links });
@@ -73,7 +78,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     (over ??= (async () => {
       await server.drain(delay);
       published.stop();
-      await Promise.all([...speaker.map((loop) => loop.stop()), reaper.stop(), escalation?.stop(), heartbeat.stop()]);
+      await Promise.all([announcer, sender, reaper, escalation, heartbeat].map((loop) => loop?.stop()));
       log.info("gateway stopped");
     })());
   return {

@@ -8,7 +8,7 @@ export interface ReaperOptions {
   store: Pick<Store, "about" | "reap" | "sweep" | "beat">;
   config: Pick<Config, "lease" | "node">;
   /** What this gateway says of itself beside its version. */
-  facts?: Record<string, Json>;
+  facts?: () => Record<string, Json>;
 }
 
 const reapEvery = 5000;
@@ -16,7 +16,7 @@ const sweepEvery = 600_000;
 const beatEvery = 10_000;
 
 /** Takes back leases that ran out, deletes what is old, and shows that this gateway lives, until stopped. Never throws. */
-export function startReaper({ store, config, facts = {} }: ReaperOptions): { stop(): Promise<void> } {
+export function startReaper({ store, config, facts = () => ({}) }: ReaperOptions): { stop(): Promise<void> } {
   // Nodes of a SQLite store could not renew while it had no owner: they get one ttl to come back before their leases count.
   const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
   const gateway = `${config.node.id}/${process.pid}`;
@@ -29,7 +29,7 @@ export function startReaper({ store, config, facts = {} }: ReaperOptions): { sto
       const gone = await store.sweep();
       if (gone > 0) log.info("old runs swept", { count: gone });
     }),
-    every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts })),
+    every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() })),
   ];
   return {
     stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))),

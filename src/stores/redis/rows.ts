@@ -121,7 +121,7 @@ export function unheardOf(reply: Reply): Unheard {
     posts: list(posts)
       .map(texts)
       .map(([destination = "", status, why]) => ({ destination, status: statusOf(status), why: orNull(why) }))
-      .sort((one, other) => (one.destination < other.destination ? -1 : 1)),
+      .toSorted((one, other) => (one.destination < other.destination ? -1 : 1)),
   };
 }
 

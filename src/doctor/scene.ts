@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { configFrom, examineConfig, isConfigured } from "../config.ts";
+import { MeshError } from "../core/error.ts";
+import { openForCommand } from "../stores/open.ts";
+import type { NodeStore, OperatorStore } from "../stores/store.ts";
+import type { Role, Scene } from "./check.ts";
+import { hintOf, whyOf } from "./why.ts";
+
+export interface OpenScene {
+  scene: Scene;
+  /** The configuration could not be read at all: nothing but that can be said. */
+  blind: boolean;
+  close(): Promise<void>;
+}
+
+/** Reads the named or the found configuration, however broken, and lends the store that it names. Never throws. */
+export async function openScene(file?: string): Promise<OpenScene> {
+  const here = { env: process.env, platform: process.platform, now: () => Date.now() };
+  try {
+    const { name, problems, parts } = await examineConfig({ file });
+    const { config, vault, said } = parts;
+    const opened: ReturnType<typeof open>[] = [];
+    const store = () => (opened[0] ??= open(config));
+    return {
+      scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store },
+      blind: false,
+      close: async () => void (await opened[0]?.then((one) => one.close()).catch(() => undefined)),
+    };
+  } catch (fault) {
+    // Without one, or with one that does not parse, there is nothing else to look at.
+    const { config, vault } = configFrom({}, { base: "/", env: {} });
+    const problems = [{ path: "", says: `${whyOf(fault)}: ${hintOf(fault, "correct the file")}` }];
+    const isThere = file === undefined ? isConfigured() : existsSync(file);
+    const name = isThere ? (file ?? "the configuration") : null;
+    const scene = {
+      ...here,
+      config,
+      vault,
+      problems,
+      file: name,
+      role: { gateway: false, node: false },
+      store: noStore,
+    };
+    return { scene, blind: true, close: async () => {} };
+  }
+}
+
+const noStore = () => Promise.reject(new MeshError("config", "there is no configuration"));
+
+/** What a file says of the machine it lies on. One that names neither doors nor chats is a node's. */
+function roleOf(said: Readonly<Record<string, unknown>>): Role {
+  const gateway = ["gateway", "sources", "chats", "pagers"].some((section) => section in said);
+  return { gateway, node: "node" in said || !gateway };
+}
+
+/** Opens the store, and makes none where there is none: looking must change nothing. */
+async function open(config: Scene["config"]): Promise<NodeStore & OperatorStore> {
+  const { store } = config;
+  if (store.kind === "sqlite" && !existsSync(store.path)) {
+    throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
+      hint: "start the gateway: meshmac serve",
+    });
+  }
+  return await openForCommand(config);
+}

@@ -1,0 +1,20 @@
+import type { Json } from "../core/json.ts";
+import type { GatewayRow } from "../stores/store.ts";
+
+/** A gateway beats every ten seconds; one that missed six beats is taken for gone. Milliseconds. */
+export const silentAfter = 60_000;
+
+/** The gateways that still beat. */
+export const live = (rows: GatewayRow[]): GatewayRow[] => rows.filter(({ silent_ms }) => silent_ms < silentAfter);
+
+/** A fact of a gateway, where it is text. */
+export const textFact = ({ facts }: GatewayRow, name: string): string | null => {
+  const fact: Json | undefined = facts[name];
+  return typeof fact === "string" ? fact : null;
+};
+
+/** A fact of a gateway, where it is a list of texts. */
+export function listFact({ facts }: GatewayRow, name: string): string[] {
+  const fact: Json | undefined = facts[name];
+  return Array.isArray(fact) ? fact.filter((item) => typeof item === "string") : [];
+}

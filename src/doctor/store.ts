@@ -1,0 +1,37 @@
+import { live, textFact } from "./silence.ts";
+import { defineCheck, type Finding } from "./check.ts";
+import { hintOf, whyOf } from "./why.ts";
+
+type Id = "store-unreachable" | "store-not-power-safe";
+
+/** Asks whether the store answers, and what it keeps when the power goes. */
+export const store = defineCheck<Id>({
+  name: "store",
+  on: "any",
+  faults: {
+    "store-unreachable": { severity: "error", breaks: "nothing is accepted, built or announced" },
+    "store-not-power-safe": {
+      severity: "warning",
+      breaks: "a power cut can lose the deliveries of its last seconds; a kill -9 cannot",
+    },
+  },
+  async look(scene) {
+    try {
+      const rows = await (await scene.store()).gateways();
+      const [gateway] = live(rows);
+      const said = gateway && textFact(gateway, "durability");
+      return said && said !== "power-safe" ? [notPowerSafe(said)] : [];
+    } catch (fault) {
+      const about = scene.config.store.kind === "sqlite" ? scene.config.store.path : "store";
+      const fix = hintOf(fault, "start it, or correct `store` in the configuration");
+      return [{ id: "store-unreachable", about, says: whyOf(fault), fix }];
+    }
+  },
+});
+
+const notPowerSafe = (said: string): Finding<Id> => ({
+  id: "store-not-power-safe",
+  about: "store",
+  says: `the store is ${said}`,
+  fix: "set `appendfsync always` in the configuration of Redis, or --skip store-not-power-safe where that is meant so",
+});

@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { configFrom } from "../../src/config.ts";
+import type { Json, JsonObject } from "../../src/core/json.ts";
+import type { Role, Scene } from "../../src/doctor/check.ts";
+import { examine } from "../../src/doctor/doctor.ts";
+import { createToken, writeSecret } from "../../src/secrets.ts";
+import { openSqlite } from "../../src/stores/sqlite.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { rulesOf } from "../stores/conformance/given.ts";
+
+/** A configuration of which nothing is wrong, with its secrets, its store and one gateway that lives. A test breaks one thing of it. */
+export class Ward {
+  readonly dir = mkdtempSync(join(tmpdir(), "meshmac-doctor-"));
+  readonly secretsDir = join(this.dir, "secrets.d");
+  /** What the file says; change it before the first look. */
+  raw: JsonObject = structuredClone(healthy);
+  role: Role = { gateway: true, node: false };
+  /** Added to the clock of the checks and of the store, milliseconds. */
+  ahead = 0;
+  over: Partial<Scene> = {};
+  store!: Store;
+
+  static async open(): Promise<Ward> {
+    const ward = new Ward();
+    for (const name of ["jira/inbound.token", "jira/rest.token", "admin/api.token"])
+      writeSecret(ward.secretsDir, name, createToken());
+    writeSecret(ward.secretsDir, "mattermost/builds.url", "https://chat.acme.example/hooks/abcdefghijklmnopqrstuvwxyz");
+    const now = () => Date.now() + ward.ahead;
+    ward.store = await openSqlite({ path: join(ward.dir, "meshmac.db"), state_dir: ward.dir, now });
+    await ward.store.publish(rulesOf());
+    await ward.beat();
+    return ward;
+  }
+
+  /** Shows a gateway alive, with these facts beside the usual ones. */
+  beat(facts: Record<string, Json> = {}, gateway = "gate-1/4711"): Promise<void> {
+    const usual = { version: "0.1.0", sends: true, sending: 0, durability: this.store.about.durability, notes: [] };
+    return this.store.beat(gateway, { ...usual, ...facts });
+  }
+
+  scene(): Scene {
+    const { config, vault } = configFrom(this.raw, { base: this.dir, env: {} });
+    return {
+      config,
+      vault,
+      problems: [],
+      file: "meshmac.config.yaml",
+      role: this.role,
+      store: () => Promise.resolve(this.store),
+      env: {},
+      platform: "linux",
+      now: () => Date.now() + this.ahead,
+      ...this.over,
+    };
+  }
+
+  /** What the doctor finds, as ids in order. */
+  async ids(): Promise<string[]> {
+    const { findings, unchecked } = await examine(this.scene());
+    return [...findings.map(({ id }) => id), ...unchecked.map(({ check, why }) => `not checked ${check}: ${why}`)];
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+const healthy: JsonObject = {
+  pool: "acme-ios",
+  store: "sqlite:./meshmac.db",
+  secrets_dir: "./secrets.d",
+  state_dir: ".",
+  gateway: { admin: { token: "admin/api.token" } },
+  sources: {
+    jira: {
+      kind: "jira",
+      path: "/jira/openclaw",
+      token: "jira/inbound.token",
+      build_when: [{ status: ["Building"] }],
+      task: { script: "build-ios" },
+      comment: { site: "https://acme.atlassian.net", email: "bot@acme.example", token: "jira/rest.token" },
+    },
+  },
+  chats: { builds: { kind: "mattermost", url: "mattermost/builds.url" } },
+};
