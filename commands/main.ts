@@ -70,6 +70,7 @@ async function commands() {
   return defineCommand({
     meta: { name: "meshmac", version, description: "An issue moves, a Mac builds it, the team hears" },
     subCommands: {
+      init: () => import("./init.ts").then((command) => command.default),
       up: () => import("./up.ts").then((command) => command.default),
       serve: () => import("./serve.ts").then((command) => command.default),
       work: () => import("./work.ts").then((command) => command.default),
