@@ -22,7 +22,6 @@ const kind: Sending<Openclaw> = {
     ["something else answers 200", { status: 200, body: "<!doctype html><title>Control</title>" }],
     ["another status of success is none of its own", 204],
   ],
-  afterSilence: 2,
   mentionsIn,
   shown: ({ args }) => (isObject(args) ? args : {}),
 };

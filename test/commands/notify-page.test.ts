@@ -98,12 +98,12 @@ describe("a test page", () => {
   });
 });
 
-describe("the name of what is tested", () => {
-  const both = (url: string): JsonObject => ({
-    chats: { oncall: { kind: "mattermost", url: "chat/hook.url" } },
-    ...oncall(url),
-  });
+const both = (url: string): JsonObject => ({
+  chats: { oncall: { kind: "mattermost", url: "chat/hook.url" } },
+  ...oncall(url),
+});
 
+describe("the name of what is tested", () => {
   test("is refused where a chat and a pager have it, unless it says which", async () => {
     using pager = openPagerduty();
     using chat = openMattermost();

@@ -427,10 +427,10 @@ describe("a page", () => {
   });
 });
 
-describe("a standby", () => {
-  const standing = (stage: Stage, base_url: string) =>
-    escalating(stage, ["chat:builds"], { pagers: oncall(base_url), standby: true });
+const standing = (stage: Stage, base_url: string): Watch =>
+  escalating(stage, ["chat:builds"], { pagers: oncall(base_url), standby: true });
 
+describe("a standby", () => {
   test("pages nothing while a gateway that sends is alive, however much waits there", async () => {
     using server = chatServer();
     using pager = openPagerduty();

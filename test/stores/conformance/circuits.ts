@@ -249,8 +249,9 @@ export function closing(open: Open): void {
       withStore(open, async (given) => {
         const { store } = given;
         const told = await wholeStory(given, ...chat);
-        for (const _state of ["queued", "succeeded"])
-          await dead(store, await claimed(store, chat), { ...refused, open_ms: 0 });
+        const knocked = { ...refused, open_ms: 0 };
+        await dead(store, await claimed(store, chat), knocked); // *queued*
+        await dead(store, await claimed(store, chat), knocked);
         await waiting(store, 1);
         expect(await sent(store, await claimed(store, chat))).toBe("closed");
         const again = await claimed(store, chat);
