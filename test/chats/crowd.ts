@@ -3,6 +3,7 @@ import { gate } from "../fakes/remote.ts";
 import { Stage, type Texts } from "../gateway/stage.ts";
 import { until } from "../stores/conformance/given.ts";
 import { type Column, columns, type Far } from "./columns.ts";
+import { named } from "./stands.ts";
 
 /** What became of one column's share of the crowd; a terminal can not be stuck. */
 export interface Share {
@@ -30,14 +31,9 @@ async function open(): Promise<Crowd> {
   const printed = new Map<string, Far>();
   const add = (far: Far, more: JsonObject = {}): void => {
     const name = `c${Object.keys(chats).length}`;
-    const own = Object.fromEntries(
-      Object.keys(far.texts).map((secret) => [secret, `${name}/${secret.replace("/", "-")}`]),
-    );
-    const entry = JSON.stringify(far.entry).replace(/"chat\/[\w.]+"/g, (said) =>
-      JSON.stringify(own[said.slice(1, -1)]),
-    );
-    chats[name] = { ...(JSON.parse(entry) as JsonObject), states: ["succeeded"], ...more };
-    for (const [secret, text] of Object.entries(far.texts)) texts[own[secret] ?? ""] = text;
+    const apart = named(name, far);
+    chats[name] = { ...apart.entry, states: ["succeeded"], ...more };
+    Object.assign(texts, apart.texts);
     printed.set(`chat:${name}`, far);
   };
   for (const { stuck, limited, others } of shares.values()) {

@@ -20,6 +20,16 @@ export const standing = (
 export const sendTo = (stage: Stage, { printed }: Pick<Far, "printed">, more: Parameters<Stage["sending"]>[0] = {}) =>
   stage.announcing().sending({ print: (line) => void printed.push(line), ...more });
 
+/** The same chat with secrets of its own name, to stand among others. */
+export function named(name: string, { entry, texts }: Pick<Far, "entry" | "texts">): Pick<Far, "entry" | "texts"> {
+  const own = (secret: string): string => `${name}/${secret.replace("/", "-")}`;
+  const known = JSON.stringify(entry).replace(/"(chat\/[\w.]+)"/g, (_, secret: string) => JSON.stringify(own(secret)));
+  return {
+    entry: JSON.parse(known) as JsonObject,
+    texts: Object.fromEntries(Object.entries(texts).map(([secret, text]) => [own(secret), text])),
+  };
+}
+
 const origin = /http:\/\/127\.0\.0\.1:\d+/;
 
 /** Where the other side listens. */
