@@ -85,7 +85,7 @@ function seenIn(text: string): Seen {
 const rank = (state: RunState): number => (isOver(state) ? 2 : runStates.indexOf(state));
 
 /** What a chat shows that it should not, in words. */
-function faultsAt(column: Column, far: Far, ends: Ends, rowsOf: (run_id: string) => PostRow[]): string[] {
+function faultsAt(column: Column, far: Far, ends: Ends, postsOf: (run_id: string) => PostRow[]): string[] {
   const faults = [...far.faults.map((fault) => `${column.name} refused: ${fault}`)];
   const messages = Map.groupBy(
     far.shown().map(({ text }) => seenIn(text)),
@@ -101,7 +101,7 @@ function faultsAt(column: Column, far: Far, ends: Ends, rowsOf: (run_id: string)
     if (shown.at(-1) !== end) faults.push(`${about}: ${end} is missing`);
     if (heard.some((state, n) => n > 0 && rank(state) < rank(heard[n - 1] ?? "queued")))
       faults.push(`${about}: out of order`);
-    const rows = rowsOf(run_id);
+    const rows = postsOf(run_id);
     const unsure = rows.filter((row) => row.unsure);
     // A create whose answer was lost and that a newer state overtook leaves a message behind; the newer one makes its own.
     const overtaken = unsure.filter(({ status }) => status === "replaced").length;
