@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../src/core/json.ts";
+import { isObject, type JsonObject } from "../../src/core/json.ts";
 import * as discord from "../fakes/discord.ts";
 import * as googleChat from "../fakes/google-chat.ts";
 import * as matrix from "../fakes/matrix.ts";
@@ -53,6 +53,8 @@ export interface Column {
   kind: string;
   /** How many messages a request makes that was taken once without our hearing of it, and sent again. */
   afterSilence: 1 | 2;
+  /** What the chat would make of a request's body, beside the links that are ours. */
+  activeIn(body: JsonObject, ours: string[]): string[];
   open(script?: Injection[]): Far;
 }
 
@@ -95,11 +97,21 @@ const hours = (service: { clock: () => number }) => () => {
   service.clock = () => began + ++count * 60_000;
 };
 
+/** Texts are data in JSON; only the ready-made line is meant to be shown. */
+const readyLine = ({ text }: JsonObject): string[] => String(text).match(/[@<](?!\u200B)|:\/\//g) ?? [];
+
+const botPost = ({ message, props }: JsonObject): string[] =>
+  mattermost.mentionsIn({ text: message ?? "", ...(isObject(props) && props) });
+
+// A terminal obeys control characters, and reads nothing else.
+const obeyed = /[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g;
+
 export const columns: Column[] = [
   {
     name: "mattermost, hook",
     kind: "mattermost",
     afterSilence: 2,
+    activeIn: mattermost.mentionsIn,
     open(script = []) {
       const server = mattermost.openMattermost({ script });
       const active = () => server.posts.flatMap(mattermost.mentionsIn);
@@ -115,6 +127,7 @@ export const columns: Column[] = [
     name: "mattermost, bot",
     kind: "mattermost",
     afterSilence: 1, // the server knows a pending post for half a minute
+    activeIn: botPost,
     open(script = []) {
       const server = bot.openMattermostBot({ script });
       const bodies = () => server.messages().map(({ message, props, edits }) => ({ text: message, ...props, edits }));
@@ -134,6 +147,7 @@ export const columns: Column[] = [
     name: `slack, ${form}`,
     kind: "slack",
     afterSilence: 2,
+    activeIn: markupIn,
     open(script = []) {
       const server = openSlack({ script });
       const entry = form === "hook" ? { url } : { token, channel: "#builds", base_url: server.base_url };
@@ -154,6 +168,7 @@ export const columns: Column[] = [
     name: "matrix",
     kind: "matrix",
     afterSilence: 1,
+    activeIn: matrix.activeIn,
     open(script = []) {
       const server = matrix.openMatrix({ script });
       return far(
@@ -172,6 +187,7 @@ export const columns: Column[] = [
     name: "telegram",
     kind: "telegram",
     afterSilence: 2,
+    activeIn: telegram.activeIn,
     open(script = []) {
       const server = telegram.openTelegram({ script });
       return far(
@@ -190,6 +206,7 @@ export const columns: Column[] = [
     name: "ntfy",
     kind: "ntfy",
     afterSilence: 1,
+    activeIn: ntfy.activeIn,
     open(script = []) {
       const server = ntfy.openNtfy({ script });
       return far(
@@ -207,6 +224,7 @@ export const columns: Column[] = [
     name: "teams",
     kind: "teams",
     afterSilence: 2,
+    activeIn: (body) => teams.mentionsIn(body),
     open(script = []) {
       const server = teams.openTeams({ script });
       const active = () => server.posts.flatMap((post) => teams.mentionsIn(post));
@@ -217,6 +235,7 @@ export const columns: Column[] = [
     name: "google-chat",
     kind: "google-chat",
     afterSilence: 1, // the request's id is known
+    activeIn: googleChat.mentionsIn,
     open(script = []) {
       const server = googleChat.openGoogleChat({ script });
       return far(
@@ -235,11 +254,11 @@ export const columns: Column[] = [
     name: "webhook",
     kind: "webhook",
     afterSilence: 1, // a receiver counts each id once
+    activeIn: readyLine,
     open(script = []) {
       const server = openWebhook({ script });
       const key = "chat/signing.key";
-      // Texts are data in JSON; only the ready-made line is meant to be shown.
-      const active = () => server.posts.flatMap(({ text }) => String(text).match(/[@<](?!\u200B)|:\/\//g) ?? []);
+      const active = () => server.posts.flatMap(readyLine);
       return far(
         server,
         { kind: "webhook", url, key },
@@ -252,6 +271,7 @@ export const columns: Column[] = [
     name: "openclaw",
     kind: "openclaw",
     afterSilence: 2,
+    activeIn: ({ args }) => openclaw.mentionsIn(isObject(args) ? args : {}),
     open(script = []) {
       const server = openclaw.openOpenclaw({ script });
       return far(
@@ -266,6 +286,7 @@ export const columns: Column[] = [
     name: "discord",
     kind: "discord",
     afterSilence: 2,
+    activeIn: discord.markupIn,
     open(script = []) {
       const server = discord.openDiscord({ script });
       return far(
@@ -286,6 +307,7 @@ export const columns: Column[] = [
     name: "console",
     kind: "console",
     afterSilence: 2,
+    activeIn: ({ text }) => String(text).match(obeyed) ?? [],
     open() {
       const printed: string[] = [];
       const none = { requests: [], faults: [], arrived: async () => [], [Symbol.dispose]: () => {} };
@@ -295,9 +317,7 @@ export const columns: Column[] = [
         {},
         {
           shown: () => printed.map((text) => ({ text, edits: 0 })),
-          // A terminal obeys control characters, and reads nothing else.
-          active: () =>
-            printed.flatMap((line) => line.match(/[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g) ?? []),
+          active: () => printed.flatMap((line) => line.match(obeyed) ?? []),
           printed,
         },
       );

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
 import type { Chat } from "../../src/chats/chat.ts";
 import { chats } from "../../src/chats/registry.ts";
 import { isObject, type Json, type JsonObject } from "../../src/core/json.ts";
@@ -7,7 +6,6 @@ import { type Announcement, runStates } from "../../src/core/records.ts";
 import { lengthIn } from "../../src/core/text.ts";
 import type { Injection, Received } from "../fakes/remote.ts";
 import { Stage, type Texts } from "../gateway/stage.ts";
-import { announcements } from "./strangers.ts";
 
 // What every chat keeps when the real sender sends its posts through a real store to a strict server of its kind.
 
@@ -28,8 +26,6 @@ export interface Sending<Server extends Fake> {
   /** What stops at once, each by the way it is told. */
   dead: [about: string, answer: Injection][];
   mentionsIn(post: JsonObject): string[];
-  /** The part of a request that becomes a post, where it is not all of it. */
-  shown?(body: JsonObject): JsonObject;
 }
 
 /** Every spell that some chat obeys, by which no text of a stranger may be known. */
@@ -90,15 +86,6 @@ export function keepsWhatEveryChatKeeps<Server extends Fake>(kind: Sending<Serve
     const { body } = chat.post(announcement, chat.options.parse(entry), given);
     return { limits: chat.limits, body: isObject(body) ? body : {} };
   };
-
-  test("no text at all does, not even one that nothing cleaned before", () =>
-    fc.assert(
-      fc.property(announcements, fc.boolean(), (announcement, plain) => {
-        const { body } = described({ ...announcement, run_url: null, issue_url: null }, plain);
-        expect(kind.mentionsIn(kind.shown?.(body) ?? body)).toEqual([]);
-      }),
-      { numRuns: 200 },
-    ));
 
   test.each(["<", "&", ">", '"', "\\", "@", "](", "://", "|", "`", "_", "é", "€", "\u{1F600}", "\u{E0041}x"])(
     "stays within its bytes where everything is a long row of %j",
