@@ -86,7 +86,7 @@ const rank = (state: RunState): number => (isOver(state) ? 2 : runStates.indexOf
 
 /** What a chat shows that it should not, in words. */
 function faultsAt(column: Column, far: Far, ends: Ends, postsOf: (run_id: string) => PostRow[]): string[] {
-  const faults = [...far.faults.map((fault) => `${column.name} refused: ${fault}`)];
+  const faults = far.faults.map((fault) => `${column.name} refused: ${fault}`);
   const messages = Map.groupBy(
     far.shown().map(({ text }) => seenIn(text)),
     ({ key }) => key,

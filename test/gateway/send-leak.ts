@@ -110,7 +110,7 @@ await until(async () => {
 });
 process.stdout.write(JSON.stringify(stage.settlements));
 
-// The same at pagers, and everything that a failed request leaves behind, printed as a careless line of code would.
+// The same at pagers, and everything that a failed request leaves behind, shown as `console.error` would.
 const oncall = Object.fromEntries(
   places.flatMap(([place, more], n): [string, Json][] => [
     [`w${n}`, { kind: "webhook", url: `w${n}/page.url`, key: `w${n}/page.key`, timeout: "500ms", ...more }],
@@ -150,7 +150,7 @@ await Promise.all(
     const paged = await sendPage(message, quickly, { bucket, longest: 60_000 }, { ...hands, stopped });
     log.error("page failed", { pager: pager.name, paged });
     const answer = await sendPost(message.post, pager.outbound);
-    if ("failure" in answer) console.error(Bun.inspect(answer, { depth: 9 }), answer);
+    if ("failure" in answer) process.stderr.write(Bun.inspect(answer, { depth: 9 }));
   }),
 );
 flushLog();
