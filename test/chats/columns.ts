@@ -91,7 +91,7 @@ const ours = [issue, webLink(`https://ci.example/${canary}`) ?? ""];
 
 const url = "chat/hook.url";
 const token = "chat/bot.token";
-const hours = (service: { clock: () => number }) => () => {
+const hurrying = (service: { clock: () => number }) => () => {
   const began = Date.now();
   let count = 0;
   service.clock = () => began + ++count * 60_000;
@@ -159,7 +159,7 @@ export const columns: Column[] = [
           shown: () => server.messages.map(({ body, edits }) => ({ text: JSON.stringify(body), edits })),
           active: () => server.posts.flatMap(markupIn),
           forget: form === "hook" ? null : server.forget,
-          hurry: hours(server),
+          hurry: hurrying(server),
         },
       );
     },
@@ -298,7 +298,7 @@ export const columns: Column[] = [
             server.messages.map(({ content, embeds, edits }) => ({ text: JSON.stringify({ content, embeds }), edits })),
           active: () => server.posts.flatMap(discord.markupIn),
           forget: server.forget,
-          hurry: hours(server),
+          hurry: hurrying(server),
         },
       );
     },
