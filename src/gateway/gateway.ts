@@ -62,7 +62,16 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   const reaper = startReaper({ store, config, facts });
   const pagers = pagersFrom(config, (name) => vault.keyId(name));
   const links = config.gateway.admin.url ?? null;
-  escalation = startEscalation({ store, config, pagers, destinations, mask, print, adminUrl: links });
+  escalation = startEscalation({
+    store,
+    config,
+    standby: !config.gateway.sends,
+    pagers,
+    destinations,
+    mask,
+    print,
+    adminUrl: links,
+  });
   const heartbeat = startHeartbeat({ heartbeat: config.heartbeat, store });
   const { publicUrl, adminUrl, socket, doors } = server;
   log.info("gateway listening", {

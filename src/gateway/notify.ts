@@ -13,6 +13,7 @@ import { startAnnouncer } from "./announce.ts";
 import { type Destinations, destinationsFrom } from "./destinations.ts";
 import { maskDeep, masksOf } from "./masked-store.ts";
 import { startSender } from "./send.ts";
+import { hasSender } from "./senders.ts";
 import { nap, type Sleep } from "./stir.ts";
 
 export interface Errand {
@@ -47,8 +48,6 @@ export interface Patience {
 
 const firstLook = 20;
 const longestLook = 250;
-// A gateway beats every 10 s.
-const silentFor = 30_000;
 const longestPause = 60_000;
 
 /**
@@ -203,10 +202,10 @@ function outcomeOf(posts: PostRow[] | null): Outcome {
 }
 
 /** Whether a gateway will send: the process that owns the file, or one that beat lately and is no standby. */
-async function hasGateway({ store, own }: Opened): Promise<boolean> {
+async function hasGateway({ own }: Opened): Promise<boolean> {
   if (own === null) return true;
   if (own.about.kind === "sqlite") return false;
-  return (await store.gateways()).some(({ silent_ms, facts }) => silent_ms < silentFor && facts.sends !== false);
+  return await hasSender(own);
 }
 
 const senderOf = async (opened: Opened): Promise<"gateway" | "nobody"> =>

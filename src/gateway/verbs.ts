@@ -56,6 +56,7 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
     nodes: async () => said({ nodes: await store.nodes() }),
     gateways: async () => said({ gateways: await store.gateways() }),
     destinations: async () => said({ destinations: await store.destinations() }),
+    alerts: async () => said({ alerts: await store.alerts() }),
     posts: async (request) => said({ posts: await store.posts((await asked(request, wire.postsAsked)).subject) }),
     async deliveries(request) {
       const { limit, outcome } = await asked(request, wire.deliveriesAsked);

@@ -94,6 +94,7 @@ export async function openRemote({
     nodes: async () => (await ask("operator/nodes", {}, wire.nodesSaid)).nodes,
     gateways: async () => (await ask("operator/gateways", {}, wire.gatewaysSaid)).gateways,
     destinations: async () => (await ask("operator/destinations", {}, wire.destinationsSaid)).destinations,
+    alerts: async () => (await ask("operator/alerts", {}, wire.alertsSaid)).alerts,
     posts: async (subject) => (await ask("operator/posts", { subject }, wire.postsSaid)).posts,
     deliveries: async (limit, outcome) =>
       (await ask("operator/deliveries", { limit, ...(outcome && { outcome }) }, wire.deliveriesSaid)).deliveries,

@@ -99,7 +99,8 @@ export interface Rules {
   lanes: Record<string, Lane>;
   locks: Record<string, number>;
   lease: { ttl_ms: number; heartbeat_ms: number; fence_ms: number };
-  keep: { runs_ms: number; logs_ms: number; deliveries: number };
+  /** `gateways_ms`: how long the row of a gateway that fell silent is kept; a day where unsaid. */
+  keep: { runs_ms: number; logs_ms: number; deliveries: number; gateways_ms?: number };
   admin_url: string | null;
 }
 
@@ -217,6 +218,9 @@ export type Settlement = {
   | { verdict: "dead" }
 );
 
+/** "stale" where the claim had run out; "opened" and "closed" say that this settlement turned the circuit of its destination. A repeat says "ok". */
+export type Settled = "ok" | "opened" | "closed" | "stale";
+
 /** A destination that is paused, closed off or has something to send; one that is well and idle has no row. */
 export interface DestinationRow {
   name: string;
@@ -314,8 +318,10 @@ export interface OperatorStore {
   /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
   accept(entry: Entry): Promise<Accepted>;
   nodes(): Promise<NodeRow[]>;
-  /** Every gateway that ever beat. */
+  /** Every gateway that beat within a day, a standby too. */
   gateways(): Promise<GatewayRow[]>;
+  /** Every open alert, and those resolved within `keep`. */
+  alerts(): Promise<AlertRow[]>;
   /** Every destination that is not both well and idle, by name. */
   destinations(): Promise<DestinationRow[]>;
   /** The posts about a run or a report, oldest state first; null while a state of it waits to be expanded. */
@@ -342,8 +348,11 @@ export interface Store extends NodeStore, OperatorStore {
    * An open circuit lets one post through when its time is over, the probe, and the next when that one is settled.
    */
   claim(claim: string, ttl_ms: number, destinations: string[]): Promise<ClaimAnswer>;
-  settle(settlement: Settlement): Promise<"ok" | "stale">;
-  /** Lets a circuit be probed now that opened under another setup; `setups` by destination. */
+  settle(settlement: Settlement): Promise<Settled>;
+  /**
+   * Lets a circuit be probed now that opened under another setup; `setups` by destination. The ends of subjects that were
+   * refused under another one, at most a day ago, are due again; so are all that were refused once a circuit closes.
+   */
   reconsider(setups: Record<string, string>): Promise<void>;
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
@@ -352,11 +361,9 @@ export interface Store extends NodeStore, OperatorStore {
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;
-  /** Every open alert, and those resolved within `keep`. */
-  alerts(): Promise<AlertRow[]>;
   /** The failed and dead states, newest first, of which no post was sent or replaced although they were made `age_ms` ago. */
   unheard(age_ms: number, limit: number): Promise<Unheard[]>;
-  /** Deletes what is older than `keep`; answers how many runs went. */
+  /** Deletes what is older than `keep`, and the rows of gateways that fell silent; answers how many runs went. */
   sweep(): Promise<number>;
   /** Resolves when there may be an event to expand or a post to claim, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */
   stirred(what: Stirring, wait: Wait): Promise<void>;

@@ -21,6 +21,7 @@ end
 local defaults = {
   ttl_ms = 90000, heartbeat_ms = 20000, fence_ms = 60000,
   runs_ms = 30 * 86400000, logs_ms = 14 * 86400000, deliveries = 10000,
+  gateways_ms = 86400000,
 }
 local function setting(name)
   return tonumber(field(key("settings"), name)) or defaults[name]
@@ -173,6 +174,37 @@ local function wake(gate)
   for _, destination in ipairs(redis.call("SMEMBERS", key("destinations"))) do
     if gate_of(destination) == gate then reckon(destination) end
   end
+end
+
+local day = 86400000
+
+-- The end of a subject alone is still news by then, and only where nothing newer was made for its line.
+local function is_news(h)
+  if h[2] == "queued" or h[2] == "running" then return false end
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", key("posts", h[4]), "(" .. h[5], "+inf")) do
+    if field(key("post", name), "destination") == h[3] then return false end
+  end
+  return true
+end
+
+-- Lets the ends go again that this gate refused within a day under another setup, "" for under any; answers how many.
+local function revive(gate, setup)
+  local any = 0
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", key("refused", gate), now - day, "+inf")) do
+    local post = key("post", name)
+    local h = redis.call("HMGET", post, "status", "state", "destination", "subject", "seq", "refused_under")
+    if h[1] == "dead" and h[6] and h[6] ~= setup and is_news(h) then
+      redis.call("PERSIST", post)
+      redis.call("HSET", post, "status", "waiting", "at", now)
+      redis.call("HDEL", post, "refused_under")
+      redis.call("ZADD", key("line", h[3], h[4]), h[5], name)
+      redis.call("ZADD", key("due", h[3]), moment, name)
+      redis.call("ZADD", key("ready"), "LT", moment, h[3])
+      redis.call("ZREM", key("refused", gate), name)
+      any = any + 1
+    end
+  end
+  return any
 end
 
 -- Makes a post, once; one that comes after a later state was sent is told no more. False where it was there already.

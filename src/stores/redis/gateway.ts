@@ -13,7 +13,7 @@ import type {
 } from "../store.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
-import { alertOf, claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
+import { claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
 
 const batch = 100;
 
@@ -57,9 +57,8 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
     async settle(settlement: Settlement) {
       const follow = "follow" in settlement && settlement.follow;
       const written = follow && { ...follow, announcement: JSON.stringify(follow.announcement) };
-      return (await link.call("settle", { ...settlement, ...(written && { follow: written }) })) === "ok"
-        ? "ok"
-        : "stale";
+      const said = await link.call("settle", { ...settlement, ...(written && { follow: written }) });
+      return said === "ok" || said === "opened" || said === "closed" ? said : "stale";
     },
 
     async reconsider(setups) {
@@ -85,10 +84,6 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
 
     async alert(key, what, opened_with) {
       return (await link.call("alert", { key, what, opened_with, call: crypto.randomUUID() })) === 1;
-    },
-
-    async alerts() {
-      return list(await link.call("alerts", {})).map(alertOf);
     },
 
     async unheard(age_ms, limit) {

@@ -3,6 +3,7 @@ import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
 import type { Link } from "./link.ts";
 import {
+  alertOf,
   destinationOf,
   fields,
   held,
@@ -98,6 +99,10 @@ export function operatorVerbs(link: Link): OperatorStore {
           ({ paused_until, failures, waiting, sending }) => paused_until !== null || failures + waiting + sending > 0,
         )
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async alerts() {
+      return list(await link.call("alerts", {})).map(alertOf);
     },
 
     async posts(subject) {

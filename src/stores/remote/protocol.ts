@@ -4,6 +4,7 @@ import type { DeliveryNote, Mark, NodeFacts, Report, Result, Run, Task } from ".
 import { endStates, runStates } from "../../core/records.ts";
 import type {
   Accepted,
+  AlertRow,
   Entry,
   Filter,
   GatewayRow,
@@ -185,6 +186,14 @@ const destinationRow: z.ZodType<DestinationRow> = z.object({
   sending: count,
 });
 export const destinationsSaid = z.object({ destinations: z.array(destinationRow) });
+
+const alertRow: z.ZodType<AlertRow> = z.object({
+  key: z.string(),
+  open: z.boolean(),
+  at: time,
+  opened_with: maybe(z.string()),
+});
+export const alertsSaid = z.object({ alerts: z.array(alertRow) });
 
 export const postsAsked = z.object({ subject: z.string().min(1).max(1000) });
 export const postsSaid = z.object({ posts: maybe(z.array(postRow)) });

@@ -29,14 +29,15 @@ CREATE TABLE report (subject TEXT NOT NULL, state TEXT NOT NULL, seq INT NOT NUL
 CREATE TABLE post (
   post_key TEXT PRIMARY KEY, subject TEXT NOT NULL, destination TEXT NOT NULL, seq INT NOT NULL, state TEXT NOT NULL,
   announcement TEXT NOT NULL, status TEXT NOT NULL, due_at INT NOT NULL, tries INT NOT NULL DEFAULT 0,
-  claim TEXT, claim_until INT, settled_by TEXT, unsure INT NOT NULL DEFAULT 0, why TEXT, again TEXT, once_more INT NOT NULL DEFAULT 0, created_at INT NOT NULL, at INT NOT NULL) STRICT;
+  claim TEXT, claim_until INT, settled_by TEXT, unsure INT NOT NULL DEFAULT 0, why TEXT, refused_under TEXT, again TEXT, once_more INT NOT NULL DEFAULT 0, created_at INT NOT NULL, at INT NOT NULL) STRICT;
 CREATE INDEX post_due ON post(destination, due_at) WHERE status = 'waiting';
 CREATE INDEX post_line ON post(subject, destination, seq);
 CREATE INDEX post_owed ON post(created_at) WHERE state IN ('failed', 'dead') AND status IN ('waiting', 'sending', 'dead');
+CREATE INDEX post_refused ON post(destination, created_at) WHERE refused_under IS NOT NULL;
 CREATE INDEX post_sending ON post(claim_until) WHERE status = 'sending';
 CREATE TABLE thread (subject TEXT NOT NULL, destination TEXT NOT NULL, handle TEXT NOT NULL, PRIMARY KEY (subject, destination)) STRICT, WITHOUT ROWID;
 CREATE TABLE destination (
-  name TEXT PRIMARY KEY, paused_until INT NOT NULL DEFAULT 0, failures INT NOT NULL DEFAULT 0, failed_at INT NOT NULL DEFAULT 0,
+  name TEXT PRIMARY KEY, paused_until INT NOT NULL DEFAULT 0, failures INT NOT NULL DEFAULT 0,
   open_until INT, opened_at INT, probe TEXT, cause TEXT, setup TEXT, why TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alert (alert_key TEXT PRIMARY KEY, opened_at INT NOT NULL, opened_with TEXT, resolved_at INT) STRICT, WITHOUT ROWID;

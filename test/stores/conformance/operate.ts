@@ -224,10 +224,50 @@ export function operating(open: Open): void {
           ["mac-07/1", { version: "0.2.0" }],
           ["mac-08/2", { version: "0.1.0", sends: false }],
         ]);
+        await store.sweep();
+        expect(await node.gateways()).toHaveLength(2);
         for (const { silent_ms, last_seen } of gateways) {
           expect(silent_ms).toBeWithin(0, 60_000);
           expect(Math.abs(last_seen - Date.now())).toBeLessThan(60_000);
         }
+      }),
+    );
+  });
+
+  describe("gateways that fell silent", () => {
+    test(
+      "are forgotten, a standby too",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ keep: { ...rulesOf().keep, gateways_ms: 0 } }));
+        await store.beat("mac-07/1", { sends: true });
+        await store.beat("mac-08/2", { sends: false });
+        await until(async () => (await node.gateways()).every(({ silent_ms }) => silent_ms > 1));
+        await store.sweep();
+        expect(await node.gateways()).toEqual([]);
+        await store.beat("mac-08/2", { sends: false });
+        expect(await node.gateways()).toMatchObject([{ gateway: "mac-08/2" }]);
+      }),
+    );
+  });
+
+  describe("alerts", () => {
+    test(
+      "are listed with what they were opened with, open or resolved",
+      withStore(open, async ({ store, node }) => {
+        expect(await node.alerts()).toEqual([]);
+        await store.alert("destination/chat:builds/config", "open", "status 403");
+        await store.alert("run/1", "open");
+        await store.alert("run/1", "resolve");
+        const rows = (await node.alerts()).toSorted((one, other) => (one.key < other.key ? -1 : 1));
+        expect(rows).toEqual([
+          { key: "destination/chat:builds/config", open: true, at: expect.any(Number), opened_with: "status 403" },
+          { key: "run/1", open: false, at: expect.any(Number), opened_with: null },
+        ]);
+        await store.alert("run/1", "open", "again");
+        expect((await node.alerts()).find(({ key }) => key === "run/1")).toMatchObject({
+          open: true,
+          opened_with: "again",
+        });
       }),
     );
   });
