@@ -10,8 +10,7 @@ interface Flag {
 /** A positional that is a whole command of the user's, its own flags included: everything after `--`, at least one word. */
 export const commandArg = {
   type: "positional",
-  description: "what to run, after --",
-  valueHint: "command…",
+  description: "what to run, with its own arguments, after --",
   required: true,
 } as const;
 

@@ -134,8 +134,9 @@ async function keep(house: HoldHouse, wish: HoldWish, token: string, child: Chil
   });
   const over = clock.sleep(wish.for_ms, ended.signal).then((): Cut => "over");
   const unkept = renew(house, wish, token, taken, ended.signal);
-  let cut = await Promise.race([exited.then(() => null), over, unkept]);
-  if (cut === null) return await exited;
+  let cut = await Promise.race([over, unkept]);
+  // The end of the command ends the wait for everything else.
+  if (ended.signal.aborted) return await exited;
   const mayTake = (cause: Cut) =>
     cause === "over" ? grace : cause === "fence" ? (wish.ttl_ms - wish.fence_ms) / 2 : 0;
   log.warn("command ended", { lock: wish.lock, why: cut });
@@ -157,21 +158,22 @@ async function renew(house: HoldHouse, wish: HoldWish, token: string, taken: num
   const { clock, lend } = house;
   const { lock, node, ttl_ms, heartbeat_ms, fence_ms } = wish;
   let last = { monotonic: taken, now: clock.now() - (clock.monotonic() - taken) };
-  // The machine may have slept: the monotonic clock stood still, the other went on.
-  const age = () => Math.max(clock.monotonic() - last.monotonic, clock.now() - last.now);
+  const silent = () => clock.monotonic() - last.monotonic;
+  // While the machine slept the monotonic clock stood still: the store is asked at once.
+  const due = () => heartbeat_ms - Math.max(silent(), clock.now() - last.now);
   let failing = false;
   for (;;) {
-    const due = failing ? retryAfter : heartbeat_ms - age();
-    await clock.sleep(Math.min(retryAfter, Math.max(0, due), Math.max(0, fence_ms - age())), over);
+    const rest = Math.min(retryAfter, failing ? retryAfter : due(), fence_ms - silent());
+    await clock.sleep(Math.max(0, rest), over);
     if (over.aborted) return await new Promise<never>(() => {});
-    if (age() >= fence_ms) return "fence";
-    if (!failing && age() < heartbeat_ms) continue;
+    if (silent() >= fence_ms) return "fence";
+    if (!failing && due() > 0) continue;
     const asked = { monotonic: clock.monotonic(), now: clock.now() };
     const answer = lend((store) => store.hold({ lock, node, token, ttl_ms })).catch((why: unknown) => {
       if (!failing) log.warn("lock not renewed", { lock, why });
       return null;
     });
-    const kept = await Promise.race([answer, clock.sleep(Math.max(0, fence_ms - age()), over).then(() => null)]);
+    const kept = await Promise.race([answer, clock.sleep(Math.max(0, fence_ms - silent()), over).then(() => null)]);
     if (kept === false) return "lost";
     if (kept && failing) log.info("lock renewed again", { lock });
     if (kept) last = asked;
