@@ -8,8 +8,15 @@ export interface Candidate {
   seq: number;
 }
 
-/** So much waiting is worth one step of priority. */
-export const stepOfPriority_ms = 60_000;
+// So much waiting is worth one step of priority.
+const stepOfPriority_ms = 60_000;
+
+/** A run that only locks have kept waiting for so long has its locks kept free for it. */
+export const lockPatience_ms = 300_000;
+
+/** By what is waited: of two runs the one with the earlier claim goes first. */
+export const claimOf = ({ queued_at, priority }: Pick<Candidate, "queued_at" | "priority">): number =>
+  queued_at - priority * stepOfPriority_ms;
 
 /**
  * Chooses which lane goes next, or undefined where there is none. The run that has waited longest goes first, a step of
@@ -20,7 +27,7 @@ export function nextTurn<C extends Candidate>(
   candidates: readonly C[],
   lastTurn: (lane: string) => number,
 ): C | undefined {
-  const first = least(candidates, ({ queued_at, priority }) => queued_at - priority * stepOfPriority_ms);
+  const first = least(candidates, claimOf);
   const equals = candidates.filter(({ priority }) => priority === first?.priority);
   return least(equals, ({ lane, queued_at }) => Math.max(queued_at, lastTurn(lane)));
 }

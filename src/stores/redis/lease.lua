@@ -69,9 +69,18 @@ local function has_room(lane, rules)
     and not (rules.limit and redis.call("SCARD", key("running", lane)) >= rules.limit)
 end
 
+-- Those whom only locks have kept waiting for five minutes: their locks are kept free for them, against every later claim.
+local patient, patience_ms = {}, 300000
+
 local function is_locked(locks, queued_at)
   for _, lock in ipairs(locks) do
-    if places(lock, queued_at, holds) >= (capacity[lock] or 1) then return true end
+    local taken = places(lock, queued_at, holds)
+    for _, other in ipairs(patient) do
+      for _, kept in ipairs(other.locks) do
+        if kept == lock then taken = taken + 1 end
+      end
+    end
+    if taken >= (capacity[lock] or 1) then return true end
   end
   return false
 end
@@ -95,12 +104,13 @@ local function note_wait(run, since, locked)
   if locked and not since then
     redis.call("HSET", hash, "lock_since", now)
   elseif since and not locked then
-    redis.call("HINCRBY", hash, "lock_wait", string.format("%.0f", now - tonumber(since)))
+    redis.call("HINCRBY", hash, "lock_wait", string.format("%.0f", now - since))
     redis.call("HDEL", hash, "lock_since")
   end
 end
 
-local function candidate(lane)
+-- The next run of a lane that fits this node, or nil.
+local function next_of(lane)
   local rules = lane_rules(lane)
   if not fits(rules.needs) then return nil end
   local room = has_room(lane, rules)
@@ -109,11 +119,9 @@ local function candidate(lane)
   local first = first_of("again", lane) or first_of("wait", lane)
   if not first then return nil end
   local h = redis.call("HMGET", key("run", first.run), "queued_at", "seq", "lock_since")
-  first.queued_at, first.seq = tonumber(h[1]), tonumber(h[2])
-  local locked = room and is_locked(rules.locks, first.queued_at)
-  note_wait(first.run, h[3], locked)
-  if locked or not room then return nil end
-  first.priority, first.locks = rules.priority, rules.locks
+  first.queued_at, first.seq, first.lock_since = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
+  first.claim = first.queued_at - rules.priority * 60000
+  first.priority, first.locks, first.room = rules.priority, rules.locks, room
   return first
 end
 
@@ -128,11 +136,16 @@ local function least(list, rank)
   return best
 end
 
-local candidates = {}
-for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do
-  candidates[#candidates + 1] = candidate(lane)
+local fitting, candidates = {}, {}
+for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do fitting[#fitting + 1] = next_of(lane) end
+table.sort(fitting, function(a, b) return a.claim < b.claim end)
+for _, one in ipairs(fitting) do
+  local locked = one.room and is_locked(one.locks, one.queued_at)
+  note_wait(one.run, one.lock_since, locked)
+  if locked and one.lock_since and now - one.lock_since >= patience_ms then patient[#patient + 1] = one end
+  if one.room and not locked then candidates[#candidates + 1] = one end
 end
-local first = least(candidates, function(one) return one.queued_at - one.priority * 60000 end)
+local first = least(candidates, function(one) return one.claim end)
 if not first then return nothing(holds) end
 local equals = {}
 for _, one in ipairs(candidates) do

@@ -1,5 +1,5 @@
 import type { NodeFacts } from "../../core/records.ts";
-import { type Candidate, nextTurn } from "../../core/turn.ts";
+import { type Candidate, claimOf, lockPatience_ms, nextTurn } from "../../core/turn.ts";
 import type { Lane } from "../store.ts";
 import type { holding, Usage } from "./hold.ts";
 import { laneOf, type Inside } from "./inside.ts";
@@ -10,6 +10,12 @@ interface Head {
   again: number;
   queued_at: number;
   lock_since: number | null;
+}
+
+interface Waiting extends Candidate, Head {
+  locks: string[];
+  /** Neither a pause nor the lane's limit keeps it. */
+  open: boolean;
 }
 
 /** Makes the choice: which run a node gets next, as its row, or null. Notes on the way what only a lock keeps waiting. */
@@ -54,15 +60,20 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
     if (heads.size === 0) return null;
     const time = now();
     const used = usage(time);
-    const candidates: Candidate[] = [];
-    for (const [name, head] of heads) {
-      const lane = laneOf(inside.rules, name);
-      if (!hasLabels(lane, labels)) continue;
-      const open = !paused(name) && hasRoom(lane, used.running(name));
-      const locked = open && !isFree(lane.locks, head, used);
-      if (locked && head.lock_since === null) beginWait.run(time, head.seq);
-      if (!locked && head.lock_since !== null) endWait.run(time, head.seq);
-      if (open && !locked) candidates.push({ lane: name, priority: lane.priority, ...head });
+    const fitting = [...heads].flatMap(([lane, head]): Waiting[] => {
+      const rules = laneOf(inside.rules, lane);
+      const open = !paused(lane) && hasRoom(rules, used.running(lane));
+      return hasLabels(rules, labels) ? [{ lane, ...head, priority: rules.priority, locks: rules.locks, open }] : [];
+    });
+    const patient: Waiting[] = [];
+    const candidates: Waiting[] = [];
+    // In the order of their claims: a lock is kept for who has waited for it long enough, against every later claim.
+    for (const run of fitting.toSorted((a, b) => claimOf(a) - claimOf(b))) {
+      const locked = run.open && !isFree(run, used, patient);
+      if (locked && run.lock_since === null) beginWait.run(time, run.seq);
+      if (!locked && run.lock_since !== null) endWait.run(time, run.seq);
+      if (locked && run.lock_since !== null && time - run.lock_since >= lockPatience_ms) patient.push(run);
+      if (run.open && !locked) candidates.push(run);
     }
     const chosen = nextTurn(candidates, (lane) => turns.get(lane) ?? 0);
     if (!chosen) return null;
@@ -83,5 +94,8 @@ const hasLabels = ({ needs }: Lane, labels: string[]): boolean =>
 
 const hasRoom = ({ limit }: Lane, running: number): boolean => limit === null || running < limit;
 
-const isFree = (locks: string[], { queued_at }: Head, used: Usage): boolean =>
-  locks.every((lock) => used.places(lock, queued_at) < used.capacity(lock));
+const isFree = ({ locks, queued_at }: Waiting, used: Usage, patient: Waiting[]): boolean =>
+  locks.every((lock) => {
+    const kept = patient.filter((other) => other.locks.includes(lock)).length;
+    return used.places(lock, queued_at) + kept < used.capacity(lock);
+  });
