@@ -112,11 +112,13 @@ async function hostedCi(store: Store, lock: keyof typeof locks, { ledger, dice, 
   while (!over.aborted) {
     const token = crypto.randomUUID();
     const ask = { lock, token, node: "hosted", ttl_ms: 60_000 };
-    while (!over.aborted && !(await store.hold(ask))) await work(dice);
-    if (over.aborted) return;
-    ledger.hold(lock);
-    await work(dice);
-    ledger.unhold(lock);
+    let held = false;
+    while (!over.aborted && !(held = await store.hold(ask))) await work(dice);
+    if (held) {
+      ledger.hold(lock);
+      await work(dice);
+      ledger.unhold(lock);
+    }
     await store.unhold(token);
     await work(dice);
   }
