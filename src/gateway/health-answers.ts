@@ -18,14 +18,22 @@ async function isReady(path: string, health: Health): Promise<boolean> {
   return (await health.state()).state === "ready";
 }
 
+export interface ReadinessFacts {
+  node: string;
+  notes: string[];
+  store: Pick<Store, "destinations" | "lanes">;
+  /** Hides secrets in what an operator wrote. */
+  mask: (text: string) => string;
+}
+
 /** Answers `/readyz` with its reasons, for the admin side only. `notes` are for people, and no reason to be taken out of service. */
 export async function answerReadiness(
   health: Health,
-  { node, notes, store }: { node: string; notes: string[]; store: Pick<Store, "destinations" | "lanes"> },
+  { node, notes, store, mask }: ReadinessFacts,
   correlation_id: string,
 ): Promise<Response> {
   const { state, failing } = await health.state();
-  const found = state === "ready" ? await Promise.all([closedDestinations(store), heldUpLanes(store)]) : [];
+  const found = state === "ready" ? await Promise.all([closedDestinations(store), heldUpLanes(store, mask)]) : [];
   const body = { state, failing, notes: [...notes, ...found.flat()], mesh_node_id: node, version };
   return answerJson(state === "ready" ? 200 : 503, body, correlation_id);
 }
@@ -37,9 +45,9 @@ async function closedDestinations(store: Pick<Store, "destinations">): Promise<s
     .map(({ name, why, waiting }) => `${name} is not sent to: ${why ?? "its tries failed"} (${waiting} waiting)`);
 }
 
-async function heldUpLanes(store: Pick<Store, "lanes">): Promise<string[]> {
+async function heldUpLanes(store: Pick<Store, "lanes">, mask: (text: string) => string): Promise<string[]> {
   const { lanes } = await store.lanes().catch(() => ({ lanes: [] }));
-  return lanes.flatMap(findingsOf);
+  return lanes.flatMap(findingsOf).map(mask);
 }
 
 /** What people must know of a lane: that it is paused, that more wait than it was meant to hold. */
