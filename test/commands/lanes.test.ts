@@ -213,6 +213,22 @@ describe("a held lock", () => {
     expect(await signing()).toEqual([]);
   }, 30_000);
 
+  test("leaves nothing of the command behind when it is given back", async () => {
+    const { code } = await said(
+      "lanes",
+      "hold",
+      "signing",
+      "--for",
+      "1m",
+      "--",
+      "sh",
+      "-c",
+      "sleep 600 & echo $! > left.pid",
+    );
+    expect(code).toBe(0);
+    await isGone(Number(await fileWith("left.pid")));
+  });
+
   test("is gone by itself when its holder is killed, and so is the command", async () => {
     const child = start(
       "lanes",
