@@ -1,6 +1,5 @@
 import { defineCommand } from "citty";
 import { MeshError } from "../../src/core/error.ts";
-import { nearest } from "../../src/core/nearest.ts";
 import { openLender } from "../../src/stores/open.ts";
 import type { OperatorStore } from "../../src/stores/store.ts";
 import { realClock } from "../../src/worker/clock.ts";
@@ -10,6 +9,7 @@ import { durationOf } from "../duration.ts";
 import { commandArg, commandIn } from "../flags.ts";
 import { configured } from "../runs/open.ts";
 import { hearSignals } from "../signals.ts";
+import { knownLock } from "./known.ts";
 import { whoOf } from "./list.ts";
 
 export default defineCommand({
@@ -40,15 +40,6 @@ export default defineCommand({
     }
   },
 });
-
-async function knownLock(store: OperatorStore, lock: string): Promise<void> {
-  const names = (await store.lanes()).locks.map((row) => row.lock);
-  if (names.includes(lock)) return;
-  const meant = nearest(lock, names);
-  throw new MeshError("data", `no lock ${JSON.stringify(lock)}`, {
-    hint: meant === undefined ? "meshmac lanes list shows what there is" : `did you mean ${meant}?`,
-  });
-}
 
 async function whoHolds(store: OperatorStore, lock: string): Promise<string> {
   const held = (await store.lanes()).locks.find((row) => row.lock === lock)?.held ?? [];

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { MeshError } from "../../src/core/error.ts";
 import { configArgs, jsonArgs, print } from "../args.ts";
 import { withStore } from "../runs/open.ts";
-import { knownLane, laneArg } from "./lane.ts";
+import { knownLane, laneArg } from "./known.ts";
 
 const longestWhy = 1000;
 

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { configArgs, jsonArgs, print } from "../args.ts";
 import { withStore } from "../runs/open.ts";
-import { knownLane, laneArg } from "./lane.ts";
+import { knownLane, laneArg } from "./known.ts";
 
 export default defineCommand({
   meta: { name: "resume", description: "Let a paused lane go on" },
