@@ -274,17 +274,18 @@ describe("a held lock", () => {
   }, 30_000);
 });
 
-describe("dead runs", () => {
-  async function kill(count: number): Promise<string[]> {
-    await store.publish(rulesOf({ lanes: { ios: laneOf({ max_lost: 1 }) }, lease: leaseOf(0) }));
-    const runs: string[] = [];
-    for (let i = 0; i < count; i++) runs.push((await queue(store, { issue_key: `MOB-${i}` })).run_id);
-    for (let i = 0; i < count; i++) await leased(store);
-    await store.reap();
-    await store.publish(rulesOf());
-    return runs;
-  }
+/** Lets so many runs die; answers them, oldest first. */
+async function kill(count: number): Promise<string[]> {
+  await store.publish(rulesOf({ lanes: { ios: laneOf({ max_lost: 1 }) }, lease: leaseOf(0) }));
+  const runs: string[] = [];
+  for (let i = 0; i < count; i++) runs.push((await queue(store, { issue_key: `MOB-${i}` })).run_id);
+  for (let i = 0; i < count; i++) await leased(store);
+  await store.reap();
+  await store.publish(rulesOf());
+  return runs;
+}
 
+describe("dead runs", () => {
   test("are listed, dropped and retried, one or all", async () => {
     const [one = "", two = "", three = ""] = await kill(3);
     const listed = async () =>

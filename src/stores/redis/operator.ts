@@ -76,7 +76,6 @@ export function operatorVerbs(link: Link): OperatorStore {
 
     async lanes() {
       const [lanes, locks] = list(await link.call("lanes", {}));
-      const byName = (one: string, other: string) => (one < other ? -1 : 1);
       return {
         lanes: list(lanes)
           .map(laneRowOf)
@@ -158,6 +157,8 @@ export function operatorVerbs(link: Link): OperatorStore {
     },
   };
 }
+
+const byName = (one: string, other: string): number => (one < other ? -1 : 1);
 
 async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Promise<Accepted> {
   const reply = texts(

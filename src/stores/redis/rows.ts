@@ -174,11 +174,6 @@ export function laneRowOf(reply: Reply): LaneRow {
 
 export function lockRowOf(reply: Reply): LockRow {
   const [lock, capacity, holders] = list(reply);
-  const holderOf = ([kind = "", id = "", node = "", since]: string[]): Holder => ({
-    ...(kind === "run" ? { run_id: id } : { hold: id }),
-    node,
-    since: Number(since),
-  });
   return {
     lock: text(lock),
     capacity: Number(capacity),
@@ -187,6 +182,12 @@ export function lockRowOf(reply: Reply): LockRow {
       .toSorted((a, b) => a.since - b.since),
   };
 }
+
+const holderOf = ([kind = "", id = "", node = "", since]: string[]): Holder => ({
+  ...(kind === "run" ? { run_id: id } : { hold: id }),
+  node,
+  since: Number(since),
+});
 
 export function postOf(row: Fields): PostRow {
   return {

@@ -24,10 +24,10 @@ export function leasing(
   inside: Inside,
   { tell, lose }: Changes,
   paused: (lane: string) => boolean,
-  holds: Pick<ReturnType<typeof holding>, "usage">,
+  locks: Pick<ReturnType<typeof holding>, "usage">,
 ) {
   const { db, now, commit, look, work } = inside;
-  const next = choosing(inside, holds);
+  const next = choosing(inside, locks);
   const seen = db.prepare<null, [string, string, number]>(`
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
     ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);

@@ -29,6 +29,8 @@ const lockNamed = async (node: NodeSide, name: string): Promise<LockRow> => {
   return row;
 };
 
+const idOf = (holder: Holder): string => ("hold" in holder ? holder.hold : holder.run_id);
+
 const holdOf = (over: Partial<Parameters<NodeSide["hold"]>[0]> = {}) => ({
   lock: "signing",
   token: crypto.randomUUID(),
@@ -200,8 +202,7 @@ export function laneKeeping(open: Open): void {
         expect(await node.lease(askOf({ node: "b" }))).toBeNull();
         expect(await node.hold(holdOf())).toBe(false);
         const { held } = await lockNamed(node, "signing");
-        const named = (holder: Holder) => ("hold" in holder ? holder.hold : holder.run_id);
-        expect(held.map(named)).toEqual([lease.run_id, mine.token]);
+        expect(held.map(idOf)).toEqual([lease.run_id, mine.token]);
         await node.unhold(mine.token);
         await node.unhold(mine.token);
         expect((await lockNamed(node, "signing")).held).toHaveLength(1);
