@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { masksOf } from "../../src/gateway/masked-store.ts";
+import { openSocket } from "../../src/gateway/socket.ts";
 import { openRedis } from "../../src/stores/redis.ts";
+import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { LockRow, Store } from "../../src/stores/store.ts";
 import { Folder } from "../config/folder.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
@@ -35,7 +38,10 @@ beforeAll(async () => {
       node: { id: "mac-07" },
     }),
   );
-  house.write("alone.json", JSON.stringify({ pool: "acme", store: "sqlite:./alone/meshmac.db" }));
+  house.write(
+    "alone.json",
+    JSON.stringify({ store: "sqlite:./alone/meshmac.db", lease: { ttl: "30s", heartbeat: "100ms", fence: "20s" } }),
+  );
 });
 
 afterAll(async () => {
@@ -211,6 +217,27 @@ describe("a held lock", () => {
     expect(await child.stderr.text()).toContain('its 500 ms with lock "signing" were over');
     await isGone(pid);
     expect(await signing()).toEqual([]);
+  }, 30_000);
+
+  test("is held over the owner's socket too, and stays held while the owner starts anew", async () => {
+    const state_dir = join(house.path, "alone");
+    const open = () => openSqlite({ path: join(state_dir, "meshmac.db"), state_dir });
+    const sqlite = await open();
+    await sqlite.publish(rulesOf({ locks: { signing: 1 } }));
+    const socket = await openSocket({ config: { state_dir }, store: sqlite, masks: masksOf({ values: () => [] }) });
+    const child = start("lanes", "hold", "signing", "--for", "1m", "--config", "alone.json", "--", "sleep", "600");
+    const held = await eventually(async () => (await sqlite.lanes()).locks[0]?.held[0] ?? false);
+    await socket.stop();
+    await sqlite.close();
+    // The holder opens the file for a moment only, now and then.
+    const again = await eventually(() => open().catch(() => false as const));
+    expect((await again.lanes()).locks[0]?.held).toEqual([held]);
+    await again.close();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(143);
+    const after = await eventually(() => open().catch(() => false as const));
+    expect((await after.lanes()).locks[0]?.held).toEqual([]);
+    await after.close();
   }, 30_000);
 
   test("leaves nothing of the command behind when it is given back", async () => {
