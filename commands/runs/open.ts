@@ -12,7 +12,7 @@ export async function withStore<T>(
   file: string | undefined,
   use: (store: OperatorStore, masks: Masks) => Promise<T>,
 ): Promise<T> {
-  const { config, vault } = await loaded(file);
+  const { config, vault } = await configured(file);
   for (const { secret } of secretsOf(config)) {
     try {
       vault.read(secret.name);
@@ -29,8 +29,8 @@ export async function withStore<T>(
   }
 }
 
-/** The configuration; where there is none, what a `meshmac up` in this folder left. */
-async function loaded(file: string | undefined): Promise<Loaded> {
+/** Loads the configuration; where there is none, what a `meshmac up` in this folder left. */
+export async function configured(file: string | undefined): Promise<Loaded> {
   const left = file === undefined && !isConfigured() ? configOfUp(resolve(usualStateDir)) : null;
   return left ?? (await loadConfig({ file }));
 }

@@ -25,7 +25,10 @@ export interface Looked {
   /** There may be more states unheard than were read. */
   more: boolean;
   destinations: DestinationRow[];
+  /** The dead runs that nobody has dropped or retried. */
   dead: Run[];
+  /** There may be more of them than were read. */
+  moreDead: boolean;
 }
 
 export interface Circumstances {
@@ -48,6 +51,7 @@ export interface Circumstances {
 
 // A run that died longer ago is no news, and its alert is forgotten.
 const freshFor = 86_400_000;
+const settlesIn = 60_000;
 
 export const isFault = (key: string): boolean => /^(unheard|destination|run|sender)\//.test(key);
 
@@ -64,9 +68,14 @@ export function faultsIn(looked: Looked, given: Circumstances): Map<string, Told
 /** Whether the fault of an open alert is over. */
 export function isOver(row: AlertRow, looked: Looked, { now, standby, escalate_after, known }: Circumstances): boolean {
   const [kind, ...rest] = row.key.split("/");
-  if (kind === "run") return now - row.at > freshFor;
   // A standby does not look while somebody sends, and who sends is the proof that it is over.
   if (kind === "sender") return !standby;
+  if (kind === "run") {
+    // An alert of the last moment may be of a run that died after the dead were read.
+    const isKnown = looked.moreDead || now - row.at < settlesIn;
+    const isListed = looked.dead.some(({ run_id }) => run_id === rest.join("/"));
+    return (!isKnown && !isListed) || now - row.at > freshFor;
+  }
   if (kind === "destination") {
     const name = rest.join("/").replace(/\/config$/, "");
     return !known.has(name) || !looked.destinations.some((one) => one.name === name && isMisconfigured(one));

@@ -129,9 +129,10 @@ async function readStore(store: EscalationOptions["store"], age: number): Promis
     readAlerts(store),
     store.unheard(age, mostStates),
     store.destinations(),
-    store.list({ states: ["dead"], limit: mostStates }),
+    store.list({ states: ["dead"], dropped: false, limit: mostStates }),
   ]);
-  return { alerts, unheard, more: unheard.length >= mostStates, destinations, dead };
+  const moreDead = dead.length >= mostStates;
+  return { alerts, unheard, more: unheard.length >= mostStates, destinations, dead, moreDead };
 }
 
 /** Every alert by its key. */

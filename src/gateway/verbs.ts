@@ -53,6 +53,18 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
       return said({ said: await store.cancel(run_id, why) });
     },
     accept: async (request) => said(await store.accept(await asked(request, wire.entrySchema))),
+    drop: async (request) => said({ said: await store.drop((await asked(request, wire.dropAsked)).run_id) }),
+    lanes: async () => said(await store.lanes()),
+    async pause(request) {
+      const { lane, why } = await asked(request, wire.pauseAsked);
+      await store.pause(lane, why);
+      return said({});
+    },
+    hold: async (request) => said({ held: await store.hold(await asked(request, wire.holdAsked)) }),
+    async unhold(request) {
+      await store.unhold((await asked(request, wire.unholdAsked)).token);
+      return said({});
+    },
     nodes: async () => said({ nodes: await store.nodes() }),
     gateways: async () => said({ gateways: await store.gateways() }),
     destinations: async () => said({ destinations: await store.destinations() }),

@@ -53,6 +53,31 @@ export async function openForReport(place: StorePlace): Promise<Opened> {
   }
 }
 
+/** Lends the store to a command that lasts. A file is opened anew for each use, so that a gateway can start meanwhile. */
+export interface Lender {
+  lend<T>(use: (store: OperatorStore) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Opens the store for a command that lasts, see `Lender`. */
+export async function openLender(place: StorePlace): Promise<Lender> {
+  if (place.store.kind === "redis") {
+    const store = await redis(place);
+    return { lend: (use) => use(store), close: () => store.close() };
+  }
+  return {
+    async lend(use) {
+      const store = await openForCommand(place);
+      try {
+        return await use(store);
+      } finally {
+        await store.close();
+      }
+    },
+    close: async () => {},
+  };
+}
+
 const patience = 3000;
 const lookAgainAfter = 50;
 

@@ -7,7 +7,9 @@ import { telling } from "./sqlite/event.ts";
 import { failureOf } from "./sqlite/failure.ts";
 import { openFile } from "./sqlite/file.ts";
 import { finishing } from "./sqlite/finish.ts";
+import { holding } from "./sqlite/hold.ts";
 import { firstRules, type Inside } from "./sqlite/inside.ts";
+import { surveying } from "./sqlite/lanes.ts";
 import { leasing } from "./sqlite/lease.ts";
 import { listing } from "./sqlite/list.ts";
 import { takeLock, type Role } from "./sqlite/lock.ts";
@@ -76,9 +78,11 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
 
   const change = changes(inside);
   const accept = accepting(inside, change);
-  const { paused, publish, pause, check } = settings(inside);
-  const { lease, renew, reap } = leasing(inside, change, paused);
-  const { finish, cancel, holds } = finishing(inside, change);
+  const { paused, pauses, publish, pause, check } = settings(inside);
+  const locks = holding(inside);
+  const lanes = surveying(inside, locks, pauses);
+  const { lease, renew, reap } = leasing(inside, change, paused, locks);
+  const { finish, cancel, drop, holds } = finishing(inside, change);
   const { events, isForgettable, forget, expand, report } = telling(inside);
   const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
   const { list, show, posts } = listing(inside);
@@ -102,6 +106,11 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     list: (filter) => read(() => list(filter)),
     show: (id) => read(() => show(id)),
     cancel: (run_id, why) => commit(() => cancel(run_id, why)),
+    drop: (run_id) => commit(() => drop(run_id)),
+    lanes: () => read(lanes),
+    pause,
+    hold: (ask) => commit(() => locks.hold(ask)),
+    unhold: (token) => commit(() => locks.unhold(token)),
     nodes: () => read(nodes),
     gateways: () => read(gateways),
     posts: (subject) => read(() => posts(subject)),
@@ -118,7 +127,6 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     destinations: () => read(destinations),
     reconsider: (setups) => commit(() => reconsider(setups)),
     reap,
-    pause,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
     note: (said) => commit(() => note(said)),
     alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),

@@ -112,8 +112,10 @@ export interface Entry {
   retry_of?: string;
 }
 
-export type Accepted =
-  { status: "queued"; run_id: string } | { status: "duplicate"; run_id: string } | { status: "full" };
+export interface Accepted {
+  status: "queued" | "duplicate";
+  run_id: string;
+}
 
 /** A state that changed, written in the state's own atomic step and deleted by `expand`. */
 export interface StoreEvent {
@@ -252,6 +254,10 @@ export interface Shown {
   result: Result | null;
   posts: PostRow[];
   cancel: string | null;
+  /** The locks that its lease holds now. */
+  locks: string[];
+  /** How long it was the next of its lane and a lock alone kept a fitting node from it. */
+  lock_wait_ms: number;
 }
 
 export interface Filter {
@@ -259,6 +265,12 @@ export interface Filter {
   lane?: string;
   source?: string;
   issue_key?: string;
+  /** The node that has it, or had it last. */
+  node?: string;
+  /** Queued then or later. */
+  since?: number;
+  /** Whether somebody has dropped it. */
+  dropped?: boolean;
   limit: number;
   cursor?: string;
 }
@@ -306,6 +318,46 @@ export interface LogSlice {
   size: number;
 }
 
+/** A lane that is configured, paused, or has something to do. */
+export interface LaneRow extends Pick<Lane, "needs" | "priority" | "limit" | "max_depth" | "locks"> {
+  lane: string;
+  /** Runs that wait. */
+  depth: number;
+  running: number;
+  oldest_queued_at: number | null;
+  paused: Pause | null;
+}
+
+export interface Pause {
+  why: string;
+  at: number;
+}
+
+/** Who has a place in a lock: a run by its lease, or whoever holds it from outside. */
+export type Holder = ({ run_id: string } | { hold: string }) & { node: string; since: number };
+
+export interface LockRow {
+  lock: string;
+  /** How many may hold it at once. */
+  capacity: number;
+  held: Holder[];
+}
+
+/** All lanes and locks, each by name. */
+export interface Lanes {
+  lanes: LaneRow[];
+  locks: LockRow[];
+}
+
+export interface HoldAsk {
+  lock: string;
+  /** Fresh per holder; the same token renews, and a lost reply loses nothing. */
+  token: string;
+  /** Where the holder is. */
+  node: string;
+  ttl_ms: number;
+}
+
 /** What an operator's command may ask, also over the owner's socket. */
 export interface OperatorStore {
   /** Newest first; `next` is the cursor of the following page or null. */
@@ -317,6 +369,18 @@ export interface OperatorStore {
   cancel(run_id: string, why: string): Promise<"cancelled" | "asked" | "over" | "unknown">;
   /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
   accept(entry: Entry): Promise<Accepted>;
+  /** Takes a dead run from the list of what somebody has to look at; so does a retry of it. */
+  drop(run_id: string): Promise<"dropped" | "not dead" | "unknown">;
+  lanes(): Promise<Lanes>;
+  /** Leases nothing more from this lane, for the reason given, until `why` is null. */
+  pause(lane: string, why: string | null): Promise<void>;
+  /**
+   * Takes a place in a lock for `ttl_ms`, or keeps it that much longer. False while there is none: it is then wanted, for
+   * `ttl_ms`, and goes before every run that is queued later.
+   */
+  hold(ask: HoldAsk): Promise<boolean>;
+  /** Gives the place back, or wants it no more. */
+  unhold(token: string): Promise<void>;
   nodes(): Promise<NodeRow[]>;
   /** Every gateway that beat within a day, a standby too. */
   gateways(): Promise<GatewayRow[]>;
@@ -356,7 +420,6 @@ export interface Store extends NodeStore, OperatorStore {
   reconsider(setups: Record<string, string>): Promise<void>;
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
-  pause(lane: string, why: string | null): Promise<void>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */

@@ -290,6 +290,23 @@ describe("a dead run", () => {
     expect(JSON.stringify(pager.events)).toContain(`meshmac runs retry ${run_id.slice(-8)}`);
   });
 
+  test("that somebody has dropped pages nobody, and an open alert of one is over", async () => {
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    const early = await deadRun(stage.store);
+    await stage.store.drop(early);
+    await using watch = escalating(stage, ["chat:builds"], { pagers: oncall(pager.base_url) });
+    const late = await deadRun(stage.store);
+    await pager.arrived(1);
+    expect(pager.events).toMatchObject([{ dedup_key: `meshmac:acme-ios:run/${late}` }]);
+    await stage.store.drop(late);
+    await stage.later(2 * minute);
+    await until(async () => (await stage.store.alerts()).every(({ key, open }) => !key.startsWith("run/") || !open));
+    await watch.quiet();
+    expect(pager.events).toHaveLength(1);
+  });
+
   test("reaches people by every pager there is, each once", async () => {
     using server = chatServer();
     using alarms = chatServer();

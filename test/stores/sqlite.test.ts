@@ -8,6 +8,7 @@ import { openFile } from "../../src/stores/sqlite/file.ts";
 import { openWriter } from "../../src/stores/sqlite/writer.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { conformance } from "./conformance.ts";
+import { aging } from "./conformance/fairness.ts";
 import {
   askOf,
   day,
@@ -80,6 +81,12 @@ conformance("sqlite", async () => {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+});
+
+aging("sqlite", async () => {
+  const time = { now: 1_800_000_000_000 };
+  const store = await openIn(newFolder(), { now: () => time.now });
+  return { store, pass: async (ms) => void (time.now += ms), close: () => store.close() };
 });
 
 describe("the file", () => {

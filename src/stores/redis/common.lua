@@ -33,6 +33,30 @@ local function lane_rules(lane)
   return { needs = {}, priority = 0, timeout_ms = 3600000, max_lost = 3, locks = {} }
 end
 
+-- Who holds a lock from outside, or wants it: {token, lock, node, since, till, held}, but for those whose time is over.
+local function holds_now()
+  local live = {}
+  local all = redis.call("HGETALL", key("holds"))
+  for i = 2, #all, 2 do
+    local hold = cjson.decode(all[i])
+    if hold.till > now then live[#live + 1] = hold end
+  end
+  return live
+end
+
+-- How many places of a lock are held, or wanted by somebody who asked before `asked_at`.
+local function places(lock, asked_at, holds)
+  local taken = redis.call("SCARD", key("held", lock))
+  for _, hold in ipairs(holds) do
+    if hold.lock == lock and (hold.held or hold.since < asked_at) then taken = taken + 1 end
+  end
+  return taken
+end
+
+local function capacities()
+  return cjson.decode(field(key("settings"), "locks") or "{}")
+end
+
 -- A bell keeps only its last stroke: who listens learns that something happened, not what.
 local function ring(kind)
   redis.call("XADD", key("bell", kind), "MAXLEN", 1, "*", "rung", 1)
@@ -98,7 +122,7 @@ local function queue_again(run)
   move(run, "running", "queued")
   local entry = redis.call("XADD", key("again", h[1]), "*", "run", run, "script", h[2])
   redis.call("HSET", hash, "line", "again", "entry", entry)
-  redis.call("HDEL", hash, "node", "token")
+  redis.call("HDEL", hash, "node", "token", "locks")
   redis.call("SADD", key("lines"), h[1])
 end
 
@@ -141,6 +165,15 @@ local function cancel(run, why)
     return "asked"
   end
   return "over"
+end
+
+-- Marks a dead run as one that nobody has to look at any more.
+local function drop(run)
+  local state = field(key("run", run), "state")
+  if not state then return "unknown" end
+  if state ~= "dead" then return "not dead" end
+  redis.call("HSETNX", key("run", run), "dropped_at", now)
+  return "dropped"
 end
 
 -- What tells one announcement from its repeat outlives a short `keep`.

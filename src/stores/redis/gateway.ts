@@ -69,10 +69,6 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
       return await untilFewer(50, () => link.call("reap", {}));
     },
 
-    async pause(lane, why) {
-      await link.call("pause", { lane, ...(why !== null && { why }) });
-    },
-
     async beat(gateway: string, facts: Record<string, Json>) {
       await link.call("beat", { gateway, facts: JSON.stringify(facts) });
     },

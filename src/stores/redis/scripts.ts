@@ -8,10 +8,13 @@ import check from "./check.lua" with { type: "text" };
 import claim from "./claim.lua" with { type: "text" };
 import common from "./common.lua" with { type: "text" };
 import destinations from "./destinations.lua" with { type: "text" };
+import drop from "./drop.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
 import gateways from "./gateways.lua" with { type: "text" };
+import hold from "./hold.lua" with { type: "text" };
+import lanes from "./lanes.lua" with { type: "text" };
 import lease from "./lease.lua" with { type: "text" };
 import list from "./list.lua" with { type: "text" };
 import append from "./log.lua" with { type: "text" };
@@ -28,6 +31,7 @@ import settle from "./settle.lua" with { type: "text" };
 import show from "./show.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
+import unhold from "./unhold.lua" with { type: "text" };
 
 export interface Script {
   lua: string;
@@ -57,6 +61,9 @@ export const scripts = {
   reconsider: writes(reconsider),
   reap: writes(reap),
   cancel: writes(cancel),
+  drop: writes(drop),
+  hold: writes(hold),
+  unhold: writes(unhold),
   publish: writes(publish),
   pause: writes(pause),
   beat: writes(beat),
@@ -70,6 +77,7 @@ export const scripts = {
   destinations: reads(destinations),
   list: reads(list),
   show: reads(show),
+  lanes: reads(lanes),
   nodes: reads(nodes),
   gateways: reads(gateways),
   posts: reads(posts),

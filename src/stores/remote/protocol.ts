@@ -9,8 +9,13 @@ import type {
   Filter,
   GatewayRow,
   Held,
+  HoldAsk,
+  Holder,
+  LaneRow,
+  Lanes,
   Lease,
   LeaseAsk,
+  LockRow,
   NodeRow,
   PostRow,
   Renewal,
@@ -124,6 +129,9 @@ export const filterSchema: z.ZodType<Filter> = z.object({
   lane: z.string().exactOptional(),
   source: z.string().exactOptional(),
   issue_key: z.string().exactOptional(),
+  node: z.string().exactOptional(),
+  since: time.exactOptional(),
+  dropped: z.boolean().exactOptional(),
   limit: z.int().min(1).max(1000),
   cursor: z.string().exactOptional(),
 });
@@ -170,6 +178,8 @@ const shown: z.ZodType<Shown> = z.object({
   result: maybe(resultSchema),
   posts: z.array(postRow),
   cancel: maybe(z.string()),
+  locks: z.array(z.string()),
+  lock_wait_ms: z.number(),
 });
 export const showAsked = z.object({ id });
 export const showSaid = z.object({ shown: maybe(shown) });
@@ -219,10 +229,37 @@ export const entrySchema: z.ZodType<Entry> = z.object({
   seen_at: time,
   retry_of: z.string().exactOptional(),
 });
-export const acceptSaid: z.ZodType<Accepted> = z.union([
-  z.object({ status: z.enum(["queued", "duplicate"]), run_id: id }),
-  z.object({ status: z.literal("full") }),
-]);
+export const acceptSaid: z.ZodType<Accepted> = z.object({ status: z.enum(["queued", "duplicate"]), run_id: id });
+
+export const dropAsked = z.object({ run_id: id });
+export const dropSaid = z.object({ said: z.enum(["dropped", "not dead", "unknown"]) });
+
+const laneRow: z.ZodType<LaneRow> = z.object({
+  lane: z.string(),
+  needs: z.array(z.string()),
+  priority: z.number(),
+  limit: maybe(count),
+  max_depth: maybe(count),
+  locks: z.array(z.string()),
+  depth: count,
+  running: count,
+  oldest_queued_at: maybe(time),
+  paused: maybe(z.object({ why: z.string(), at: time })),
+});
+const at = { node: z.string(), since: time };
+const holder: z.ZodType<Holder> = z.union([z.object({ run_id: id, ...at }), z.object({ hold: id, ...at })]);
+const lockRow: z.ZodType<LockRow> = z.object({ lock: z.string(), capacity: count, held: z.array(holder) });
+export const lanesSaid: z.ZodType<Lanes> = z.object({ lanes: z.array(laneRow), locks: z.array(lockRow) });
+export const pauseAsked = z.object({ lane: id, why: maybe(z.string().min(1).max(1000)) });
+export const holdAsked: z.ZodType<HoldAsk> = z.object({
+  lock: id,
+  token: id,
+  node: id,
+  ttl_ms: z.int().min(1).max(86_400_000),
+});
+export const holdSaid = z.object({ held: z.boolean() });
+export const unholdAsked = z.object({ token: id });
+export const done = z.object({});
 
 const nodeRow: z.ZodType<NodeRow> = z.object({
   node: id,

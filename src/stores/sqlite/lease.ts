@@ -1,6 +1,7 @@
 import type { Task } from "../../core/records.ts";
 import type { Held, Lease, LeaseAsk, Renewal, Wait, Word } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
+import type { holding } from "./hold.ts";
 import { choosing } from "./next.ts";
 import type { Changes, RunningRow } from "./run.ts";
 
@@ -19,9 +20,14 @@ interface MineRow extends RunningRow {
 }
 
 /** Makes the verbs `lease`, `renew` and `reap`. */
-export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: string) => boolean) {
+export function leasing(
+  inside: Inside,
+  { tell, lose }: Changes,
+  paused: (lane: string) => boolean,
+  locks: Pick<ReturnType<typeof holding>, "usage">,
+) {
   const { db, now, commit, look, work } = inside;
-  const next = choosing(inside);
+  const next = choosing(inside, locks);
   const seen = db.prepare<null, [string, string, number]>(`
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
     ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
@@ -41,9 +47,9 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
   const worthALook = db.prepare<{ yes: number }, [number]>(`
     SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
       OR EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ?) AS yes`);
-  const nextExpiry = db.prepare<{ at: number | null }, []>(
-    "SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'",
-  );
+  const nextExpiry = db.prepare<{ at: number | null }, [number]>(`
+    SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'
+      UNION ALL SELECT min(until) FROM hold WHERE until > ?)`);
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
   );
@@ -87,7 +93,7 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
   }
 
   function nap(): number {
-    const expiry = nextExpiry.get()?.at ?? null;
+    const expiry = nextExpiry.get(now())?.at ?? null;
     return expiry === null ? longestNap : Math.min(longestNap, Math.max(1, expiry - now()));
   }
 

@@ -69,6 +69,26 @@ export function operating(open: Open): void {
       }),
     );
 
+    test.each(["zz", "-1", "1e3", "", "1".repeat(40)])("refuses %j, which is no cursor", (cursor) =>
+      withStore(open, async ({ node }) => {
+        await queue(node);
+        await expect(node.list({ limit: 3, cursor })).rejects.toMatchObject({ kind: "data" });
+      })(),
+    );
+
+    test(
+      "filters by node and by when a run was queued",
+      withStore(open, async ({ node }) => {
+        const first = await queue(node, { script: "other" });
+        await leased(node, askOf({ node: "mac-11", scripts: ["other"] }));
+        const { queued_at } = (await seen(node, first.run_id)).run;
+        expect(await ids(node, { node: "mac-11" })).toEqual([first.run_id]);
+        expect(await ids(node, { node: "mac-12" })).toEqual([]);
+        expect(await ids(node, { since: queued_at })).toEqual([first.run_id]);
+        expect(await ids(node, { since: queued_at + 1 })).toEqual([]);
+      }),
+    );
+
     test(
       "filters by state, lane, source and issue",
       withStore(open, async ({ node }) => {
