@@ -70,7 +70,23 @@ const gateway = z.strictObject({
   sends: z.boolean().default(true),
 });
 
-const node = z.strictObject({
+// What reaches a gateway as any outbound entry does; a worker has waits of its own.
+const way = outboundOptions.pick({
+  timeout: true,
+  proxy: true,
+  ca_file: true,
+  client_cert: true,
+  client_key: true,
+  allow_http: true,
+});
+
+const node = way.extend({
+  connect: origin
+    .refine((url) => URL.canParse(url) && /^[^?#@]*$/.test(url), {
+      error: "expected an address like https://mesh.example",
+    })
+    .optional(),
+  token: secret.optional(),
   // A host name may hold what a node's id may not.
   id: nodeId.prefault(
     () =>

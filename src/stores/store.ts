@@ -314,6 +314,10 @@ export interface OperatorStore {
   /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
   accept(entry: Entry): Promise<Accepted>;
   nodes(): Promise<NodeRow[]>;
+  /** Leases a node nothing new (what it runs goes on), or does again. A node that never asked for work is unknown. */
+  mode(node: string, mode: NodeRow["mode"], why: string | null): Promise<"ok" | "unknown">;
+  /** Forgets a node and its mode; a busy one only by force: what is leased to it then runs out unless it renews. */
+  forget(node: string, force: boolean): Promise<"ok" | "busy" | "unknown">;
   /** Every gateway that ever beat. */
   gateways(): Promise<GatewayRow[]>;
   /** Every destination that is not both well and idle, by name. */

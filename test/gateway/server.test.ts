@@ -276,7 +276,7 @@ describe("the reaper", () => {
       },
       config: {
         lease: config.lease,
-        node: { id: "mac-07", labels: [], concurrency: 1, scripts_dir: "", work_dir: "", pass_env: [] },
+        node: { id: "mac-07" },
       },
     });
     await eventually("both", () => done.includes("reap") && done.includes(`mac-07/${process.pid}`));

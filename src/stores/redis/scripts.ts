@@ -11,10 +11,12 @@ import destinations from "./destinations.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
+import forget from "./forget.lua" with { type: "text" };
 import gateways from "./gateways.lua" with { type: "text" };
 import lease from "./lease.lua" with { type: "text" };
 import list from "./list.lua" with { type: "text" };
 import append from "./log.lua" with { type: "text" };
+import mode from "./mode.lua" with { type: "text" };
 import nodes from "./nodes.lua" with { type: "text" };
 import note from "./note.lua" with { type: "text" };
 import pause from "./pause.lua" with { type: "text" };
@@ -59,6 +61,8 @@ export const scripts = {
   cancel: writes(cancel),
   publish: writes(publish),
   pause: writes(pause),
+  mode: writes(mode),
+  forget: writes(forget),
   beat: writes(beat),
   note: writes(note),
   alert: writes(alert),
