@@ -83,7 +83,7 @@ export async function openOverHttps({ connect, token, timeout, ...way }: Gateway
         ...(signal && { signal }),
       }).catch((error: unknown) => {
         if (!(error instanceof MeshError) || error.kind !== "unavailable") throw error;
-        throw new MeshError("unavailable", `the gateway did not answer: ${error.message}`, {
+        throw new MeshError("unavailable", error.message, {
           hint: whyNot(error.message),
         });
       }),
@@ -93,7 +93,7 @@ export async function openOverHttps({ connect, token, timeout, ...way }: Gateway
 }
 
 const whyNot = (message: string): string =>
-  /CERT|SIGNED|ISSUER|TLS/.test(message)
+  /CERT|SIGNED|VERIFY|ISSUER/.test(message)
     ? "name the authority that signed the gateway's certificate in node.ca_file"
     : "check node.connect, and that its gateway runs with gateway.nodes";
 

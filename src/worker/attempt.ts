@@ -30,6 +30,8 @@ type Cause = "exit" | "timed_out" | "stop" | Summons;
 const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
+// A node that was cut off has nothing else to do, and until the run is leased again its log is taken: the attempt is lost, not what it said.
+const fencedDrain = 600_000;
 
 /**
  * Runs one leased attempt to its end: first heartbeat, script, log, result. Resolves when the store has the result,
@@ -115,14 +117,21 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  const missing =
-    cause === "stop" || cause === "stale"
-      ? await shipped.close(stoppedDrain)
-      : await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
+  // Said before the rest of the log is shipped, for that may take as long as the cut.
+  if (cause === "fence") await settle(house, held, heartbeat, asks, cause, { ended, started_at });
+  const missing = await shipRest(shipped, cause, heartbeat, asks);
   if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
+  if (cause === "fence") return;
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
+}
+
+/** Ships what is left of a log, for as long as that can do any good; answers the bytes that stayed behind. */
+async function shipRest(shipped: ShippedLog, cause: Cause, heartbeat: Heartbeat, asks: Asks): Promise<number> {
+  if (cause === "stop" || cause === "stale") return await shipped.close(stoppedDrain);
+  if (cause === "fence" && !asks.drain.aborted) return await shipped.close(fencedDrain, asks.drain);
+  return await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
 }
 
 /** Waits until the script is over, and ends it when something asks for that. */

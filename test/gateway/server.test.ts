@@ -274,10 +274,7 @@ describe("the reaper", () => {
           throw new Error("busy");
         },
       },
-      config: {
-        lease: config.lease,
-        node: { id: "mac-07" },
-      },
+      config,
     });
     await eventually("both", () => done.includes("reap") && done.includes(`mac-07/${process.pid}`));
     await reaper.stop();

@@ -94,6 +94,47 @@ test("a cut longer than the fence ends the script before the lease ends, and not
   expect(yard.events.filter(({ what }) => what === "lost")).toMatchObject([{ why: "fence" }]);
 });
 
+test("a cut longer than the fence loses the attempt, and not its log", async () => {
+  await using yard = new Yard();
+  yard.store.numbers = brisk;
+  yard.script(
+    "build",
+    `echo before; until [ -e ${yard.path("cut")} ]; do sleep 0.02; done; echo during; ${staying(yard)}`,
+  );
+  const { run_id } = yard.store.add({});
+  const worker = yard.start({ once: true });
+  await until("its first line arrived", () => yard.store.logOf(run_id) === "before\n");
+  yard.store.cut = true;
+  yard.store.stir();
+  await Bun.write(yard.path("cut"), "");
+  await until("the attempt is lost", () => yard.events.some(({ what }) => what === "lost"));
+  expect(isAlive(pidOf(yard))).toBe(false);
+  expect(yard.store.logOf(run_id)).toBe("before\n");
+  yard.store.cut = false;
+  await worker.done;
+  expect(yard.store.logOf(run_id)).toBe("before\nduring\n");
+  expect(yard.store.results).toEqual([]);
+});
+
+test("a worker that is told to go does not wait for a store that is gone", async () => {
+  await using yard = new Yard();
+  yard.store.numbers = brisk;
+  yard.script(
+    "build",
+    `echo before; until [ -e ${yard.path("cut")} ]; do sleep 0.02; done; echo during; ${staying(yard)}`,
+  );
+  const { run_id } = yard.store.add({});
+  const worker = yard.start();
+  await until("its first line arrived", () => yard.store.logOf(run_id) === "before\n");
+  yard.store.cut = true;
+  yard.store.stir();
+  await Bun.write(yard.path("cut"), "");
+  await until("the attempt is lost", () => yard.events.some(({ what }) => what === "lost"));
+  worker.drain();
+  await worker.done;
+  expect(yard.store.results).toEqual([]);
+});
+
 test("a cut shorter than the fence loses nothing", async () => {
   await using yard = new Yard();
   yard.store.numbers = { ...brisk, ttl_ms: 90_000, fence_ms: 60_000 };
