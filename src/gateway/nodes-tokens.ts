@@ -28,6 +28,11 @@ export class NodeTokens {
     return fitting.length === 1 && fitting[0] !== undefined ? nodeOf(fitting[0]) : null;
   }
 
+  /** Says whether a node has a token. */
+  has(node: string): boolean {
+    return this.#vault.tokens(nodeTokens).includes(nodeToken(node));
+  }
+
   #accepts(name: string, given: string | null): boolean {
     try {
       const is = this.#vault.accepts(name, given) !== null;

@@ -36,6 +36,7 @@ const largestAsk = 256 * 1024;
 const largestChunk = 1024 * 1024;
 // A worker runs up to 64 scripts, each with a waiting call and a log.
 const mostAtOnce = 200;
+const lookEvery = 1000;
 
 const verbPath = /^\/api\/v1\/node\/(lease|renew|log|finish|report)$/;
 // Verbs that a node's token does not open; everything else is not here at all.
@@ -50,6 +51,12 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
   const clientIp = clientIpBehind(trusted_proxies);
   const masked = maskedStore(store, masks);
   const busy = new Map<string, number>();
+  const waiting = new Map<AbortController, string>();
+  // Whoever waits was let in by a token that may be gone by now: such a call ends, and what it was leased goes back.
+  const look = setInterval(() => {
+    for (const [gone, node] of waiting) if (!tokens.has(node)) gone.abort();
+  }, lookEvery);
+  look.unref();
 
   async function answer(request: Request, server: BunServer): Promise<Response> {
     const correlation_id = Bun.randomUUIDv7();
@@ -91,10 +98,13 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
     }
     // From here on it may wait; who drips its body was cut off before.
     server.timeout(request, 0);
+    const gone = new AbortController();
+    waiting.set(gone, node);
     let isForeign = false;
     const own = ownStore(masked, store, node, () => (isForeign = true));
     try {
-      const call = { url: request.url, bytes: body.bytes, signal: request.signal };
+      const signal = AbortSignal.any([request.signal, gone.signal]);
+      const call = { url: request.url, bytes: body.bytes, signal };
       const said = await nodeVerbs(own)[verb]?.(call, closing.signal);
       if (!said) return answerError(404, "nothing here", correlation_id);
       if (isForeign) return foreignRun(objectIn(await said.text()), node, correlation_id);
@@ -102,6 +112,8 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
       return said;
     } catch (error) {
       return refusedVerb(error, `node/${verb}`);
+    } finally {
+      waiting.delete(gone);
     }
   }
 
@@ -135,6 +147,7 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
   return {
     url: originOf(server, nodes.listen, tls !== undefined),
     async stop() {
+      clearInterval(look);
       closing.abort();
       await Promise.race([server.stop(), Bun.sleep(1000)]);
       await server.stop(true);

@@ -30,6 +30,7 @@ type Cause = "exit" | "timed_out" | "stop" | Summons;
 const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
+const longestTime = 86_400_000;
 // A node that was cut off has nothing else to do, and until the run is leased again its log is taken: the attempt is lost, not what it said.
 const fencedDrain = 600_000;
 
@@ -119,7 +120,7 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.close();
   // Said before the rest of the log is shipped, for that may take as long as the cut.
   if (cause === "fence") await settle(house, held, heartbeat, asks, cause, { ended, started_at });
-  const missing = await shipRest(shipped, cause, heartbeat, asks);
+  const missing = await shipRest(house, shipped, cause, heartbeat, asks);
   if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
   if (cause === "fence") return;
   const said = await readResult(resultFile);
@@ -128,10 +129,41 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
 }
 
 /** Ships what is left of a log, for as long as that can do any good; answers the bytes that stayed behind. */
-async function shipRest(shipped: ShippedLog, cause: Cause, heartbeat: Heartbeat, asks: Asks): Promise<number> {
+async function shipRest(
+  { clock }: House,
+  shipped: ShippedLog,
+  cause: Cause,
+  heartbeat: Heartbeat,
+  { drain, stop }: Asks,
+): Promise<number> {
   if (cause === "stop" || cause === "stale") return await shipped.close(stoppedDrain);
-  if (cause === "fence" && !asks.drain.aborted) return await shipped.close(fencedDrain, asks.drain);
-  return await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
+  if (cause === "fence" && !drain.aborted) return await shipped.close(fencedDrain, drain);
+  if (drain.aborted) return await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop);
+  // The lease is kept meanwhile: what an outage held back may take its time, and the result comes after it.
+  const over = new AbortController();
+  const stuck = new AbortController();
+  void keepLease();
+  void findStuck();
+  const missing = await shipped.close(longestTime, AbortSignal.any([stop, stuck.signal]));
+  over.abort();
+  return missing;
+
+  async function keepLease(): Promise<void> {
+    // Most logs are shipped by then.
+    await clock.sleep(Math.min(1000, heartbeat.left / 2), over.signal);
+    while ((await heartbeat.watch(over.signal)) === "fence") await clock.sleep(1000, over.signal);
+  }
+
+  /** A store that is there and takes nothing for a while is not waited for; nor is one that is gone, by a worker that is to go. */
+  async function findStuck(): Promise<void> {
+    let before = Infinity;
+    while (!over.signal.aborted && !drain.aborted && (heartbeat.reachedFor < logDrain || shipped.missing < before)) {
+      before = shipped.missing;
+      await clock.sleep(logDrain, AbortSignal.any([over.signal, drain]));
+    }
+    if (drain.aborted) await clock.sleep(logDrain, over.signal);
+    stuck.abort();
+  }
 }
 
 /** Waits until the script is over, and ends it when something asks for that. */

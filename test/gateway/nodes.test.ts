@@ -130,6 +130,14 @@ describe("a node's token", () => {
     await eventually("taken again", async () => (await post(house, verb("lease"), lease())).status === 200);
   });
 
+  test("that is gone ends the calls that it let in", async () => {
+    await using house = await open();
+    const waiting = post(house, verb("lease"), { ...lease(), wait_ms: 60_000 });
+    await eventually("it waits", async () => (await house.store.nodes()).length === 1);
+    rmSync(join(house.dir, "secrets.d/nodes/mac-07.token"));
+    expect((await waiting).body).toEqual({ lease: null });
+  });
+
   test("that others can read is refused, and harms no other node", async () => {
     await using house = await open();
     chmodSync(join(house.dir, "secrets.d/nodes/mac-08.token"), 0o644);
