@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFrom } from "../../src/config.ts";
@@ -145,6 +146,43 @@ describe("a node over HTTPS", () => {
       hint: expect.stringContaining("meshmac nodes add"),
     });
     await close();
+  });
+
+  test("goes through a proxy, which sees no verb and no token", async () => {
+    const { url, secrets_dir, store, close } = await open();
+    enrol(secrets_dir, "mac-07");
+    await queue(store);
+    let seen = "";
+    const asked: string[] = [];
+    const proxy = createServer((near) => {
+      near.once("data", (head) => {
+        asked.push(head.toString().split("\r\n")[0] ?? "");
+        const far = connect(Number(new URL(url).port), "127.0.0.1", () => {
+          near.write("HTTP/1.1 200 Connection established\r\n\r\n");
+          near.on("data", (data) => (seen += data.toString("latin1")));
+          near.pipe(far).pipe(near);
+        });
+        far.on("error", () => near.destroy());
+      });
+      near.on("error", () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const at = proxy.address();
+    const token = readFileSync(join(secrets_dir, nodeToken("mac-07")), "utf8").trim();
+    const line = await openOverHttps({
+      connect: url,
+      token: new Secret(nodeToken("mac-07"), () => token),
+      timeout: 10_000,
+      allow_http: false,
+      ca_file: tls.ca_file,
+      proxy: `http://127.0.0.1:${typeof at === "object" ? at?.port : 0}`,
+    });
+    expect(await line.lease(askOf())).not.toBeNull();
+    expect(asked).toEqual([`CONNECT ${new URL(url).host} HTTP/1.1`]);
+    expect(seen).not.toContain(token);
+    expect(seen.length).toBeGreaterThan(100);
+    await close();
+    proxy.close();
   });
 
   test.each([
