@@ -61,7 +61,8 @@ interface Facts {
 // No comment, exclamation mark or glob: zsh reads those otherwise when they are typed. `printf` is the shell's own, so no
 // process list shows the token. A configuration that is there stays.
 const lineFor = ({ id, pool, url, token, text }: Facts): string => {
-  const lines = [`pool: ${pool}`, "node:", `  id: ${id}`, `  connect: ${url}`, `  token: ${token}`];
+  // In quotes: to YAML a bare 007 is a number.
+  const lines = [`pool: "${pool}"`, "node:", `  id: "${id}"`, `  connect: "${url}"`, `  token: "${token}"`];
   const keep = `echo "$d/meshmac.config.yaml is there already: set node.connect to ${url} and node.token to ${token} in it" >&2`;
   return [
     `(umask 077; d="$HOME/.config/meshmac"; t="$d/secrets.d/${token}"`,

@@ -75,6 +75,11 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     ["node.connect: expected an address like https://mesh.example, got a text not shown here"],
   ],
   [
+    "a side for nodes whose address a shell would read",
+    { gateway: { nodes: { listen: "127.0.0.1:8789", url: "https://mesh.example/$(id)" } } },
+    [/^gateway\.nodes\.url: expected an address like https:\/\/mesh\.example/],
+  ],
+  [
     "a pasted token of a node",
     { node: { connect: "https://mesh.example", token: "0123456789abcdef0123456789abcdef" } },
     [/^node\.token: name a file under secrets_dir, not the secret itself/],

@@ -242,6 +242,18 @@ test("a node has the store's verbs for itself alone, and no gateway's commands",
   expect((await mac.run("nodes", "add", "mac-08")).code).toBe(78);
 });
 
+test("doctor on a node asks for its gateway, and says what keeps it from it", async () => {
+  await using house = await pool();
+  const gateway = await house.serve();
+  const mac = await house.add("mac-07");
+  const found = async () => (await mac.run("doctor")).stdout;
+  expect(await found()).not.toContain("store-unreachable");
+  await house.run("nodes", "remove", "mac-07");
+  await eventually("the token refused", async () => (await found()).includes("meshmac nodes add"));
+  await gateway.kill9();
+  expect(await found()).toContain("check node.connect");
+});
+
 test("a report of a node goes inward, under the node's name", async () => {
   using mattermost = openMattermost();
   await using house = await pool({ mattermost: mattermost.url });
@@ -303,6 +315,9 @@ test("nodes add makes one token for a node, and shows it nowhere else", async ()
   const kept = (await everything(house.dir)) + gateway.stderr + gateway.stdout + worker.stderr + worker.stdout;
   expect(house.log(run_id, 1)).toContain("***");
   expect(kept).not.toContain(token);
+  // A bare 007 would be a number.
+  const agent = await house.add("007");
+  expect((await agent.run("config", "check")).code).toBe(0);
   const again = await house.run("nodes", "add", "mac-07");
   expect([again.code, again.stdout]).toEqual([75, ""]);
   expect(again.stderr).toContain("meshmac rotate start nodes/mac-07.token");
