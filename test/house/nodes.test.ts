@@ -170,7 +170,7 @@ test("a gateway killed -9 in the middle of a run loses no line and no result", a
   const last = lines.pop();
   expect(lines).toEqual(lines.map((_, i) => `line ${i + 1}`));
   expect(last).toBe(`end after ${lines.length}`);
-});
+}, 60_000);
 
 test("a result that nobody could take is taken when the gateway is back, however long that took", async () => {
   await using house = await pool({}, brisk);
@@ -190,7 +190,7 @@ test("a result that nobody could take is taken when the gateway is back, however
   await eventually("its end", async () => (await house.state(run_id)).state === "succeeded");
   expect(await house.state(run_id)).toMatchObject({ attempt: 1, lost: 0 });
   expect(house.log(run_id, 1)).toContain("end after");
-});
+}, 60_000);
 
 test("a gateway gone for longer than the fence costs the attempt, and not its log", async () => {
   await using house = await pool({}, brisk);
@@ -210,7 +210,7 @@ test("a gateway gone for longer than the fence costs the attempt, and not its lo
   await eventually("its second end", async () => (await house.state(run_id)).state === "succeeded");
   expect(await house.state(run_id)).toMatchObject({ attempt: 2, lost: 1 });
   expect(house.log(run_id, 1)).toBe("begun\nalone\n");
-});
+}, 60_000);
 
 test.each(["sh", "bash", "zsh"].filter((shell) => Bun.which(shell)))(
   "what nodes add prints works in %s, and keeps a configuration that is there",
@@ -253,7 +253,7 @@ test("doctor on a node asks for its gateway, and says what keeps it from it", as
   await eventually("the token refused", async () => (await found()).includes("meshmac nodes add"));
   await gateway.kill9();
   expect(await found()).toContain("check node.connect");
-});
+}, 60_000);
 
 test("a report of a node goes inward, under the node's name", async () => {
   using mattermost = openMattermost();
@@ -302,7 +302,7 @@ test("nodes are listed, drained with a reason, resumed and removed", async () =>
   expect(existsSync(join(house.dir, "secrets.d/nodes/mac-07.token"))).toBe(false);
   expect((await house.run("nodes", "remove", "mac-07")).code).toBe(65);
   expect((await listed()).unseen).toEqual([]);
-});
+}, 60_000);
 
 test("nodes add makes one token for a node, and shows it nowhere else", async () => {
   await using house = await pool();
@@ -328,4 +328,4 @@ test("nodes add makes one token for a node, and shows it nowhere else", async ()
   writeFileSync(join(house.dir, "bare/meshmac.config.yaml"), "pool: acme-ios\n", { mode: 0o600 });
   const bare = new Process(["nodes", "add", "mac-09"], join(house.dir, "bare"));
   expect(await bare.child.exited).toBe(78);
-});
+}, 60_000);
