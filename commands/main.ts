@@ -76,6 +76,7 @@ async function commands() {
       work: () => import("./work.ts").then((command) => command.default),
       notify: () => import("./notify.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
+      nodes: () => import("./nodes.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
       lanes: () => import("./lanes.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),

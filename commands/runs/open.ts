@@ -10,9 +10,10 @@ import { configOfUp, usualStateDir } from "../up/state.ts";
 /** Lends the configured store to one short command, every secret that this user may read hidden in what it shows, and closes it again. */
 export async function withStore<T>(
   file: string | undefined,
-  use: (store: OperatorStore, masks: Masks) => Promise<T>,
+  use: (store: OperatorStore, masks: Masks, loaded: Loaded) => Promise<T>,
 ): Promise<T> {
-  const { config, vault } = await configured(file);
+  const found = await configured(file);
+  const { config, vault } = found;
   for (const { secret } of secretsOf(config)) {
     try {
       vault.read(secret.name);
@@ -23,7 +24,7 @@ export async function withStore<T>(
   const masks = masksOf(vault);
   const store = await openForCommand(config);
   try {
-    return await use(maskedView(store, masks), masks);
+    return await use(maskedView(store, masks), masks, found);
   } finally {
     await store.close();
   }

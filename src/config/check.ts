@@ -5,8 +5,8 @@ import { place } from "./place.ts";
 import type { Problem } from "./problems.ts";
 import type { Parsed } from "./schema.ts";
 
-/** Gives what the file says in one section, its faulty parts included. */
-type Said = (section: string) => Record<string, unknown>;
+/** Gives what the file says in one section, or as a whole, its faulty parts included. */
+type Said = (section?: string) => Record<string, unknown>;
 
 const ownPaths = ["/healthz", "/readyz", "/startupz"];
 
@@ -18,6 +18,7 @@ export function crossCheck(config: Parsed, said: Said): Problem[] {
     ...ofChats(config, said),
     ...ofPagers(config, said),
     ...ofPlainHttp(config),
+    ...ofNode(config, said),
   ];
 }
 
@@ -99,6 +100,21 @@ function ofPlainHttp({ chats: entries, pagers, sources }: Parsed): Problem[] {
       .filter(([key, value]) => (key === "base_url" || key === "site") && isPlainHttp(value))
       .map(([key]) => at([...path, key], "expected https://, or allow_http: true beside it")),
   );
+}
+
+/** A node has a store or a gateway that has one. */
+function ofNode({ node: { connect, allow_http } }: Parsed, said: Said): Problem[] {
+  const { connect: connects, token } = said("node");
+  const problems: Problem[] = [];
+  if (connects !== undefined && token === undefined)
+    problems.push({ path: "node.token", says: "is missing, the token that meshmac nodes add made for this node" });
+  if (token !== undefined && connects === undefined)
+    problems.push({ path: "node.connect", says: "is missing, the address that node.token is for" });
+  if (connects !== undefined && said().store !== undefined)
+    problems.push({ path: "node.connect", says: "stands in place of store; name one of them" });
+  if (connect !== undefined && !allow_http && isPlainHttp(connect))
+    problems.push({ path: "node.connect", says: "expected https://, or allow_http: true beside it" });
+  return problems;
 }
 
 function isPlainHttp(value: unknown): boolean {

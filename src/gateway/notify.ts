@@ -6,7 +6,7 @@ import { maskPatterns, secretMask } from "../core/redact.ts";
 import { type Report, subjectOf } from "../core/records.ts";
 import { defaultRetry } from "../core/retry.ts";
 import type { Vault } from "../secrets.ts";
-import { openForReport, type Opened } from "../stores/open.ts";
+import { type Inward, openForReport, type Opened } from "../stores/open.ts";
 import { gateOf } from "../stores/gate.ts";
 import type { DestinationRow, NodeStore, PostRow, Store } from "../stores/store.ts";
 import { startAnnouncer } from "./announce.ts";
@@ -22,7 +22,7 @@ export interface Errand {
   report: Report;
   /** Where a `console` chat prints, if this process sends. */
   print: (line: string) => void;
-  open?: (config: Config) => Promise<Opened>;
+  open?: (config: Config) => Promise<Opened | Inward>;
 }
 
 /**
@@ -87,7 +87,7 @@ class Notifier {
   readonly #subject: string;
   readonly #destinations: Destinations;
   readonly #mask: (text: string) => string;
-  #opened: Opened | null = null;
+  #opened: Opened | Inward | null = null;
   #sending: { stop(): Promise<void> } | null = null;
   #said: "new" | "seen" | null = null;
   #asked = 0;
@@ -108,6 +108,7 @@ class Notifier {
     const { open = openForReport, config } = this.#errand;
     const opened = (this.#opened ??= await open(config));
     const said = (this.#said ??= await this.#handIn(opened.store));
+    if ("inward" in opened) return { outcome: said === "new" ? "handed_in" : "seen", sender: "gateway", posts: [] };
     if (!knowsChats(config, this.#report.chats)) return await this.#handedIn(opened, said);
     const posts = await this.#posts(opened);
     if (isLast || posts?.every(isOver)) return this.#notified(opened, posts ?? null);

@@ -45,14 +45,19 @@ export async function openSqlite({
   const path = resolve(given);
   const unlock = await takeLock(path, role);
   try {
-    return open(path, resolve(state_dir), now, unlock);
+    return open(path, resolve(state_dir), now, { unlock, role });
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function open(path: string, state_dir: string, now: () => number, unlock: () => void): Store {
+function open(
+  path: string,
+  state_dir: string,
+  now: () => number,
+  { unlock, role }: { unlock: () => void; role: Role },
+): Store {
   const db = openFile(path);
   const writer = openWriter(db);
   const { commit } = writer;
@@ -81,17 +86,19 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
   const { paused, pauses, publish, pause, check } = settings(inside);
   const locks = holding(inside);
   const lanes = surveying(inside, locks, pauses);
-  const { lease, renew, reap } = leasing(inside, change, paused, locks);
+  const { lease, renew, reap, spare } = leasing(inside, change, paused, locks);
   const { finish, cancel, drop, holds } = finishing(inside, change);
   const { events, isForgettable, forget, expand, report } = telling(inside);
   const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
   const { list, show, posts } = listing(inside);
-  const { nodes, gateways, deliveries, note, beat, alert, alerts } = noting(inside);
+  const { nodes, mode, forget: forgetNode, gateways, deliveries, note, beat, alert, alerts } = noting(inside);
   const stirred = stirring(inside, dueAt);
   const unheard = listening(inside);
   const sweep = sweeping(inside, logs);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
   const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
+
+  if (role === "owner") spare();
 
   return {
     about: { kind: "sqlite", durability },
@@ -112,6 +119,8 @@ function open(path: string, state_dir: string, now: () => number, unlock: () => 
     hold: (ask) => commit(() => locks.hold(ask)),
     unhold: (token) => commit(() => locks.unhold(token)),
     nodes: () => read(nodes),
+    mode: (node, to, why) => commit(() => mode(node, to, why)),
+    forget: (node, force) => commit(() => forgetNode(node, force)),
     gateways: () => read(gateways),
     posts: (subject) => read(() => posts(subject)),
     deliveries: (limit, outcome) => read(() => deliveries(limit, outcome)),

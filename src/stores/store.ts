@@ -382,6 +382,10 @@ export interface OperatorStore {
   /** Gives the place back, or wants it no more. */
   unhold(token: string): Promise<void>;
   nodes(): Promise<NodeRow[]>;
+  /** Leases a node nothing new (what it runs goes on), or does again. A node that never asked for work is unknown. */
+  mode(node: string, mode: NodeRow["mode"], why: string | null): Promise<"ok" | "unknown">;
+  /** Forgets a node and its mode; a busy one only by force: what is leased to it then runs out unless it renews. */
+  forget(node: string, force: boolean): Promise<"ok" | "busy" | "unknown">;
   /** Every gateway that beat within a day, a standby too. */
   gateways(): Promise<GatewayRow[]>;
   /** Every open alert, and those resolved within `keep`. */

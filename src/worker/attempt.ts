@@ -30,6 +30,9 @@ type Cause = "exit" | "timed_out" | "stop" | Summons;
 const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
+const longestTime = 86_400_000;
+// A node that was cut off has nothing else to do, and until the run is leased again its log is taken: the attempt is lost, not what it said.
+const fencedDrain = 600_000;
 
 /**
  * Runs one leased attempt to its end: first heartbeat, script, log, result. Resolves when the store has the result,
@@ -115,14 +118,52 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  const missing =
-    cause === "stop" || cause === "stale"
-      ? await shipped.close(stoppedDrain)
-      : await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
+  // Said before the rest of the log is shipped, for that may take as long as the cut.
+  if (cause === "fence") await settle(house, held, heartbeat, asks, cause, { ended, started_at });
+  const missing = await shipRest(house, shipped, cause, heartbeat, asks);
   if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
+  if (cause === "fence") return;
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
+}
+
+/** Ships what is left of a log, for as long as that can do any good; answers the bytes that stayed behind. */
+async function shipRest(
+  { clock }: House,
+  shipped: ShippedLog,
+  cause: Cause,
+  heartbeat: Heartbeat,
+  { drain, stop }: Asks,
+): Promise<number> {
+  if (cause === "stop" || cause === "stale") return await shipped.close(stoppedDrain);
+  if (cause === "fence" && !drain.aborted) return await shipped.close(fencedDrain, drain);
+  if (drain.aborted) return await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop);
+  // The lease is kept meanwhile: what an outage held back may take its time, and the result comes after it.
+  const over = new AbortController();
+  const stuck = new AbortController();
+  void keepLease();
+  void findStuck();
+  const missing = await shipped.close(longestTime, AbortSignal.any([stop, stuck.signal]));
+  over.abort();
+  return missing;
+
+  async function keepLease(): Promise<void> {
+    // Most logs are shipped by then.
+    await clock.sleep(Math.min(1000, heartbeat.left / 2), over.signal);
+    while ((await heartbeat.watch(over.signal)) === "fence") await clock.sleep(1000, over.signal);
+  }
+
+  /** A store that is there and takes nothing for a while is not waited for; nor is one that is gone, by a worker that is to go. */
+  async function findStuck(): Promise<void> {
+    let before = Infinity;
+    while (!over.signal.aborted && !drain.aborted && (heartbeat.reachedFor < logDrain || shipped.missing < before)) {
+      before = shipped.missing;
+      await clock.sleep(logDrain, AbortSignal.any([over.signal, drain]));
+    }
+    if (drain.aborted) await clock.sleep(logDrain, over.signal);
+    stuck.abort();
+  }
 }
 
 /** Waits until the script is over, and ends it when something asks for that. */

@@ -114,6 +114,16 @@ export function operatorVerbs(link: Link): OperatorStore {
       });
     },
 
+    async mode(node, mode, why) {
+      const said = await link.call("mode", { node, ...(mode === "drained" && { drained: why ?? "" }) });
+      return said === 1 ? "ok" : "unknown";
+    },
+
+    async forget(node, force) {
+      const said = await link.call("forget", { node, force });
+      return said === "ok" || said === "busy" ? said : "unknown";
+    },
+
     async gateways() {
       const rows = list(await link.call("gateways", {}));
       return rows.map((row) => {

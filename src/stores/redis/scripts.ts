@@ -12,12 +12,14 @@ import drop from "./drop.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
+import forget from "./forget.lua" with { type: "text" };
 import gateways from "./gateways.lua" with { type: "text" };
 import hold from "./hold.lua" with { type: "text" };
 import lanes from "./lanes.lua" with { type: "text" };
 import lease from "./lease.lua" with { type: "text" };
 import list from "./list.lua" with { type: "text" };
 import append from "./log.lua" with { type: "text" };
+import mode from "./mode.lua" with { type: "text" };
 import nodes from "./nodes.lua" with { type: "text" };
 import note from "./note.lua" with { type: "text" };
 import pause from "./pause.lua" with { type: "text" };
@@ -66,6 +68,8 @@ export const scripts = {
   unhold: writes(unhold),
   publish: writes(publish),
   pause: writes(pause),
+  mode: writes(mode),
+  forget: writes(forget),
   beat: writes(beat),
   note: writes(note),
   alert: writes(alert),

@@ -271,6 +271,15 @@ const nodeRow: z.ZodType<NodeRow> = z.object({
 });
 export const nodesSaid = z.object({ nodes: z.array(nodeRow) });
 
+export const modeAsked = z.object({
+  node: id,
+  mode: z.enum(["active", "drained"]),
+  why: maybe(z.string().max(1000)),
+});
+export const modeSaid = z.object({ said: z.enum(["ok", "unknown"]) });
+export const forgetAsked = z.object({ node: id, force: z.boolean() });
+export const forgetSaid = z.object({ said: z.enum(["ok", "busy", "unknown"]) });
+
 const gatewayRow: z.ZodType<GatewayRow> = z.object({
   gateway: z.string(),
   facts: z.record(z.string(), z.json()),

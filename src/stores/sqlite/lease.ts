@@ -32,6 +32,9 @@ export function leasing(
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
     ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
   const heard = db.prepare<null, [number, string]>("UPDATE node SET last_seen = ? WHERE node = ?");
+  const isActive = db.prepare<{ yes: number }, [string]>(
+    "SELECT EXISTS (SELECT 1 FROM node WHERE node = ? AND mode = 'active') AS yes",
+  );
   const expired = db.prepare<RunningRow, [number]>(
     "SELECT seq, lane, lost, cancel FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until, seq",
   );
@@ -53,6 +56,9 @@ export function leasing(
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
   );
+  const lengthen = db.prepare<null, [number]>(
+    "UPDATE run INDEXED BY run_leased SET lease_until = ?1 WHERE state = 'running' AND lease_until < ?1",
+  );
   const extend = db.prepare<null, [number, string]>("UPDATE run SET lease_until = ? WHERE run_id = ?");
 
   function takeBack(): number {
@@ -73,6 +79,8 @@ export function leasing(
   function choose({ node, facts, token }: LeaseAsk): Lease | null {
     const same = byToken.get(node, token);
     if (same) return leaseOf(same);
+    // One that was forgotten while it waited has to ask anew.
+    if (!isActive.get(node)?.yes) return null;
     const seq = next(facts, paused);
     if (seq === null) return null;
     const row = take.get(node, token, now() + inside.rules.lease.ttl_ms, now(), seq);
@@ -157,6 +165,9 @@ export function leasing(
     },
 
     reap: (): Promise<number> => commit(takeBack),
+
+    /** Lets every lease last one ttl from now on: while the file had no owner nobody could renew, nor say how a run ended. */
+    spare: (): void => void look(() => lengthen.run(now() + inside.rules.lease.ttl_ms)),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   heldOf,
   intent,
   leased,
+  longWait,
   queue,
   resultOf,
   rulesOf,
@@ -227,6 +228,93 @@ export function operating(open: Open): void {
         const posts = await node.posts(run_id);
         expect(posts).toHaveLength(1);
         expect(posts).toEqual((await seen(node, run_id)).posts);
+      }),
+    );
+  });
+
+  describe("a node's mode", () => {
+    test(
+      "drained leases it nothing new, lets it end what it runs, and says why",
+      withStore(open, async ({ node }) => {
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("unknown");
+        const first = await queue(node);
+        const ask = askOf();
+        const held = heldOf(await leased(node, ask));
+        await queue(node);
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("ok");
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("ok");
+        // The answer that was lost is given again; what is new is not.
+        expect((await node.lease(ask))?.task.run_id).toBe(first.run_id);
+        expect(await node.lease(askOf({ holding: [held] }))).toBeNull();
+        expect(await node.nodes()).toMatchObject([
+          { node: "mac-07", mode: "drained", why: "new Xcode", running: [held] },
+        ]);
+        expect((await node.renew("mac-07", [held])).words).toEqual(["ok"]);
+        expect(await node.finish(resultOf(held))).toBe("ok");
+        expect(await node.lease(askOf())).toBeNull();
+        const other = heldOf(await leased(node, askOf({ node: "mac-08" })));
+        await node.finish(resultOf(other, "succeeded", { mesh_node_id: "mac-08" }));
+      }),
+    );
+
+    test(
+      "drained without a reason is drained all the same",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        await queue(node);
+        expect(await node.mode("mac-07", "drained", null)).toBe("ok");
+        expect(await node.nodes()).toMatchObject([{ mode: "drained", why: null }]);
+        expect(await node.lease(askOf())).toBeNull();
+      }),
+    );
+
+    test(
+      "active again wakes a lease that waits",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        await node.mode("mac-07", "drained", "new Xcode");
+        const task = await queue(node);
+        const waiting = node.lease(askOf(), { ms: longWait });
+        expect(await node.mode("mac-07", "active", null)).toBe("ok");
+        expect((await waiting)?.task.run_id).toBe(task.run_id);
+        expect(await node.nodes()).toMatchObject([{ mode: "active", why: null }]);
+      }),
+    );
+
+    test(
+      "drained reaches a lease that waits already",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        const gone = new AbortController();
+        const waiting = node.lease(askOf(), { ms: longWait, signal: gone.signal });
+        await node.mode("mac-07", "drained", null);
+        const task = await queue(node);
+        expect(heldOf(await leased(node, askOf({ node: "mac-08" }))).run_id).toBe(task.run_id);
+        gone.abort();
+        expect(await waiting).toBeNull();
+      }),
+    );
+  });
+
+  describe("forget", () => {
+    test(
+      "deletes an idle node with its mode, and a busy one only by force",
+      withStore(open, async ({ node }) => {
+        expect(await node.forget("mac-07", false)).toBe("unknown");
+        const task = await queue(node);
+        const held = heldOf(await leased(node));
+        await node.mode("mac-07", "drained", "sold");
+        expect(await node.forget("mac-07", false)).toBe("busy");
+        expect(await node.nodes()).toHaveLength(1);
+        expect(await node.forget("mac-07", true)).toBe("ok");
+        expect(await node.forget("mac-07", true)).toBe("unknown");
+        expect(await node.nodes()).toEqual([]);
+        // Its lease is nobody else's until it runs out: the script may still run.
+        expect(await node.lease(askOf({ node: "mac-08" }))).toBeNull();
+        expect((await seen(node, task.run_id)).run).toMatchObject({ state: "running", node: "mac-07" });
+        expect(await node.finish(resultOf(held))).toBe("ok");
+        const next = await queue(node);
+        expect((await leased(node)).task.run_id).toBe(next.run_id);
       }),
     );
   });
