@@ -23,7 +23,7 @@ function asked(kind: string, build_when: Entry[], more: { task?: object; paths?:
   const sample = source.sample(options);
   const body = parseStranger(JSON.stringify(sample.body)) as JsonObject;
   const seen = source.read(body, new Headers(sample.headers), options);
-  if (!("move" in seen)) return seen.ignored;
+  if (!("move" in seen)) return "ignored" in seen ? seen.ignored : seen.report;
   const rules = { ...sourceOptions.parse(shared), repos: {}, lanes: {} };
   const decision = decide(seen.move, rules, { source: kind, run_id: "0190-a", correlation_id: "c", seen_at: 0 });
   return "task" in decision ? decision.task : decision.ignored;
@@ -44,7 +44,6 @@ const common: [about: string, entries: Entry[], more?: { task?: object; paths?: 
   ["a path of the body", [{ status: "Building", where: { "release.channel": "beta" } }]],
   ["a ref without a default", [{ status: "Building" }], { task: { ref: { from: "fields.branch" } } }],
   ["a comment", [{ event: ["commentAdded", "comment_created"] }]],
-  ["an entry that asks for nothing", [{}]],
   [
     "a second entry, as the first contradicts itself",
     [{ status: "Building", where: { "__proto__.x": "y" } }, { status: "Ready" }],
