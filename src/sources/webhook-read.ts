@@ -31,18 +31,18 @@ export const webhookPaths = z.strictObject({
 
 export type WebhookPaths = z.output<typeof webhookPaths>;
 
-const field = (name: string) => taken.prefault({ from: name });
+const under = (name: string) => taken.prefault({ from: name });
 
 /** How a body becomes a report: each field a plain text, or a path; under its own name where none is said. */
 export const webhookReport = z.strictObject({
-  workflow: field("workflow"),
-  state: field("state"),
+  workflow: under("workflow"),
+  state: under("state"),
   branch: taken.prefault({ from: "branch", default: "main" }),
-  commit: field("commit"),
-  run_url: field("run_url"),
-  mesh_node_id: field("mesh_node_id"),
-  provider_run_id: field("provider_run_id"),
-  failing_target: field("failing_target"),
+  commit: under("commit"),
+  run_url: under("run_url"),
+  mesh_node_id: under("mesh_node_id"),
+  provider_run_id: under("provider_run_id"),
+  failing_target: under("failing_target"),
   states: z
     .strictObject({ succeeded: words.optional(), failed: words.optional(), cancelled: words.optional() })
     .default({}),
