@@ -1,5 +1,7 @@
 import { chats } from "../chats/registry.ts";
 import { MeshError } from "../core/error.ts";
+import { notAKey, standardKey } from "../core/standard-webhooks.ts";
+import { sources } from "../sources/registry.ts";
 import { checkKeyFile, type Vault } from "../secrets.ts";
 import { keyFilesOf, secretsOf } from "./named.ts";
 import type { Config } from "./schema.ts";
@@ -12,6 +14,7 @@ export function checkFiles(config: Config, vault: Vault): void {
       check: () => {
         vault.check(secret.name, { inbound });
         refuseUrl(config, path, vault.read(secret.name));
+        refuseKey(config, path, vault.read(secret.name));
       },
     })),
     ...keyFilesOf(config).map(({ path, file }) => ({ path, check: () => checkKeyFile(file) })),
@@ -35,6 +38,15 @@ function refuseUrl(config: Config, path: string, text: string): void {
   const url = URL.parse(text.trim());
   const why = url && chats.find(({ kind }) => kind === config.chats[name]?.kind)?.refuseUrl?.(url);
   if (why) throw new MeshError("config", `${url.host} cannot be posted to: ${why}`);
+}
+
+/** Throws where a door checks signatures with a key that cannot be one: it would refuse every delivery. */
+function refuseKey({ sources: entries }: Config, path: string, text: string): void {
+  const [, name = ""] = /^sources\.([^.]+)\.token$/.exec(path) ?? [];
+  const entry = entries[name];
+  const verify = entry && sources.find(({ kind }) => kind === entry.kind)?.verify(entry);
+  // A door with two ways in may know the other's secret.
+  if (verify?.signature?.key === "base64" && !verify.either && standardKey(text) === null) throw notAKey();
 }
 
 function faultOf(check: () => void): MeshError | null {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { usualDoor } from "../../fixtures/recorded.ts";
-import { type JsonObject, parseStranger } from "../../src/core/json.ts";
-import { Malformed } from "../../src/core/move.ts";
+import { type Json, type JsonObject, parseStranger } from "../../src/core/json.ts";
+import { isIssueName, Malformed } from "../../src/core/move.ts";
 import { jira } from "../../src/sources/jira.ts";
 import { sources } from "../../src/sources/registry.ts";
 import { readJira } from "../../src/sources/jira-read.ts";
@@ -135,3 +135,50 @@ test.each([
     { numRuns: 2000 },
   );
 });
+
+/** The same body with something else at a place of it, which `where` chooses among all. */
+function mutated(body: Json, where: number, value: Json): Json {
+  const copy = structuredClone(body);
+  const places: (() => void)[] = [];
+  const walk = (here: Json) => {
+    if (typeof here !== "object" || here === null) return;
+    for (const key of Object.keys(here)) {
+      places.push(() => void Reflect.set(here, key, value));
+      walk(Reflect.get(here, key) as Json);
+    }
+  };
+  walk(copy);
+  places[where % Math.max(1, places.length)]?.();
+  return copy;
+}
+
+for (const source of sources) {
+  const fixtures = (await recorded(source.kind)).filter((fixture) => fixture.expect !== undefined);
+  test(`${source.kind} reads what it knows with anything changed in it, or says that it is malformed`, () => {
+    const change = fc.tuple(fc.nat(), hostile.any);
+    const changed = fc.tuple(fc.constantFrom(...fixtures), fc.array(change, { minLength: 1, maxLength: 3 }));
+    fc.assert(
+      fc.property(changed, ([fixture, changes]) => {
+        const { comment, ...own } = fixture.options ?? {};
+        const options = source.options.parse({ ...base, ...own, kind: source.kind });
+        const body = changes.reduce<Json>((so, [where, value]) => mutated(so, where, clean(value)), fixture.body);
+        try {
+          const seen = source.read(body as JsonObject, new Headers(fixture.headers), {
+            ...options,
+            comment: undefined,
+          });
+          if ("ignored" in seen) return typeof seen.ignored === "string" && seen.ignored.length < 400;
+          if ("report" in seen) return seen.report.provider_run_id !== "" && JSON.stringify(seen).length < 8000;
+          const { issueKey, issueId, status, labels, requestedBy, summary } = seen.move;
+          const texts = [requestedBy, summary, ...status, ...labels];
+          return isIssueName(issueKey) && isIssueName(issueId) && texts.every((text) => typeof text === "string");
+        } catch (fault) {
+          return fault instanceof Malformed && fault.hint !== "";
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+}
+
+const clean = (value: unknown): Json => JSON.parse(JSON.stringify(value) ?? "null") as Json;
