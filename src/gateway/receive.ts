@@ -30,11 +30,14 @@ export interface Reception {
 }
 
 /** Takes one delivery from path to store and says what became of it: path, method, size, address, token, and only then the body. */
-export async function receive(delivery: Delivery, reception: Reception): Promise<Outcome> {
-  const outcome = await received(delivery, reception);
-  if (outcome.outcome !== "refused" || !outcome.verified || !delivery.door.source.neverRefuse) return outcome;
-  // What was not stored must not look as if it were; anything else a second try would not mend.
-  if (outcome.status >= 500) return outcome;
+export function receive(delivery: Delivery, reception: Reception): Promise<Outcome> {
+  const outcome = received(delivery, reception);
+  return delivery.door.source.neverRefuse ? outcome.then(withoutRefusal) : outcome;
+}
+
+/** Ignores what an authentic sender is not to be refused; but what was not stored must not look as if it were. */
+function withoutRefusal(outcome: Outcome): Outcome {
+  if (outcome.outcome !== "refused" || !outcome.verified || outcome.status >= 500) return outcome;
   return { outcome: "ignored", reason: outcome.cause, move: null, key: outcome.key };
 }
 
@@ -49,7 +52,10 @@ async function received(delivery: Delivery, reception: Reception): Promise<Outco
   if ("wrong" in credentials) return mistake(ip, credentials.wrong, reception);
   const { key, claim } = credentials;
   if (huge) return tooLarge(reception.maxBody, key);
-  if (key === null && reception.failed.exhausted(clientOf(ip))) return tooManyMistakes("signature not looked at");
+  // Where everybody signs, strangers share the sender's addresses: whoever makes a webhook there could lock the others out.
+  const mayHaveToken = door.verify.token && !door.verify.either;
+  if (key === null && mayHaveToken && reception.failed.exhausted(clientOf(ip)))
+    return tooManyMistakes("signature not looked at");
 
   if (reception.inFlight >= reception.maxInFlight) return retryLater("too many deliveries at once", key);
   reception.inFlight++;

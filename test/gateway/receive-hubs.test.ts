@@ -135,8 +135,9 @@ describe("GitLab, which gives up a door that refuses it,", () => {
   });
 
   test("is told to come again when nothing was stored", async () => {
-    const report = () => Promise.reject(new Error("disk full"));
-    await using house = await open(hub, { wrap: (store) => butFor(store, { report }) });
+    await using house = await open(hub, {
+      wrap: (store) => butFor(store, { report: () => Promise.reject(new Error("disk full")) }),
+    });
     const pipeline = {
       object_kind: "pipeline",
       object_attributes: { id: 1, status: "failed", ref: "main" },
@@ -189,6 +190,15 @@ describe("a signed door", () => {
       (await house.post(body, { ...headers, ...provenHeaders(github, "x".repeat(40), { body, id: "", now: 0 }) }))
         .status,
     ).toBe(401);
+  });
+
+  test("stays open to its sender, however often others of that address have guessed", async () => {
+    await using house = await open(hub);
+    const wrong = { ...headers, "x-hub-signature-256": `sha256=${"0".repeat(64)}` };
+    const statuses: number[] = [];
+    for (let i = 0; i < 15; i++) statuses.push((await house.post("{}", wrong)).status);
+    expect(statuses).toContain(429);
+    expect((await house.deliver({}, headers)).status).toBe(200);
   });
 
   test("refuses a body before it is parsed", async () => {

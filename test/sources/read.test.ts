@@ -159,7 +159,7 @@ for (const source of sources) {
     const changed = fc.tuple(fc.constantFrom(...fixtures), fc.array(change, { minLength: 1, maxLength: 3 }));
     fc.assert(
       fc.property(changed, ([fixture, changes]) => {
-        const { comment, ...own } = fixture.options ?? {};
+        const { comment: _, ...own } = fixture.options ?? {};
         const options = source.options.parse({ ...base, ...own, kind: source.kind });
         const body = changes.reduce<Json>((so, [where, value]) => mutated(so, where, clean(value)), fixture.body);
         try {
