@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { fold } from "./build-when.ts";
-import type { Seen } from "./move.ts";
+import { Malformed, type Seen } from "./move.ts";
 import type { Report } from "./records.ts";
 import { words } from "./wanted.ts";
 import { shortLine } from "./words.ts";
@@ -32,7 +32,10 @@ export interface Finished {
 export const namesEvent = (entries: readonly ReportWhen[] | undefined, event: string): boolean =>
   entries?.some((entry) => entry.event?.some((name) => fold(name) === fold(event))) ?? false;
 
-/** Lets a report through that any entry asks for; without entries, every one. Its texts are cut to what a chat can show. */
+/**
+ * Lets a report through that any entry asks for; without entries, every one. Its texts are cut to what a chat can show. Throws
+ * Malformed where nothing that can be shown is left of what names the run.
+ */
 export function reportIf(
   entries: readonly ReportWhen[] | undefined,
   report: Omit<Report, "source">,
@@ -56,14 +59,18 @@ function meet(wanted: string[], seen: string[]): boolean {
 }
 
 function short(report: Omit<Report, "source">): Omit<Report, "source"> {
+  const [workflow, provider_run_id] = [line(report.workflow, 200), line(report.provider_run_id, 128)];
+  if (workflow === null || provider_run_id === null) {
+    throw new Malformed("the run has no name or no id that can be shown", "control characters alone name nothing");
+  }
   return {
     ...report,
-    workflow: line(report.workflow, 200) ?? "",
+    workflow,
     branch: line(report.branch, 255) ?? "",
     commit: line(report.commit, 64),
     run_url: line(report.run_url, 2000),
     mesh_node_id: line(report.mesh_node_id, 64),
-    provider_run_id: line(report.provider_run_id, 128) ?? "",
+    provider_run_id,
     failing_target: line(report.failing_target, 300),
   };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Malformed } from "../../src/core/move.ts";
 import type { Report } from "../../src/core/records.ts";
 import { reportIf, reportWhen } from "../../src/core/report-when.ts";
 
@@ -32,6 +33,11 @@ test.each([
 
 test("says which value it saw of the nearest entry", () => {
   expect(judged([{ branch: "release" }])).toEqual({ ignored: 'no report_when entry matched: branch is "main"' });
+});
+
+test.each(["workflow", "provider_run_id"])("takes no report whose %s is of control characters alone", (field) => {
+  const given = { ...report, [field]: "\u0000\u0007" };
+  expect(() => reportIf(undefined, given, { event: "e", project: [], workflow: "" })).toThrow(Malformed);
 });
 
 test("cuts what a stranger wrote to what can be shown and stored", () => {
