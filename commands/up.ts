@@ -89,8 +89,8 @@ function printDoors({ config, vault, file }: Loaded, gateway: Gateway): void {
   const knocks = knocksFor(config, vault, gateway, freshNumber(Date.now()));
   const width = Math.max(...gateway.doors.map(({ url }) => url.length));
   print("meshmac is up: gateway, worker and store in one process\n");
-  for (const { source, url, header } of gateway.doors)
-    print(`  door    ${url.padEnd(width)}  ${source}, token in ${header}`);
+  for (const { source, url, header, proof } of gateway.doors)
+    print(`  door    ${url.padEnd(width)}  ${source}, ${proof} in ${header}`);
   print(`  runs    ${gateway.adminUrl}/`);
   print(`  state   ${config.state_dir}${file === null ? " (remove it to begin anew)" : ""}`);
   print(`  script  ${config.node.scripts_dir}\n`);

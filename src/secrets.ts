@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import { type Proof, proves } from "./core/verify.ts";
 import { log } from "./log.ts";
 import { Copy, type Demand, sha256, type Value } from "./secrets/copy.ts";
 import { pathOf } from "./secrets/file.ts";
@@ -14,10 +15,10 @@ export interface Vault {
   read(name: string): string;
   /** Returns the key id of the value, current or staged, that `presented` equals, or null; takes the same time either way. */
   accepts(name: string, presented: string | null): string | null;
-  /** Returns the key id of the value, current or staged, whose HMAC-SHA256 over `body` is `hexSignature`, or null. */
-  signed(name: string, body: Uint8Array, hexSignature: string | null): string | null;
   /** Names the tokens in one folder, `nodes/mac-07.token`, as it is now or was a quarter of a second ago. */
   tokens(folder: string): string[];
+  /** Returns the key id of the value, current or staged, that a signature was made with, or null; tries both either way. */
+  signed(name: string, proof: Proof): string | null;
   /** Returns every value ever loaded, retired ones included, for redaction. */
   values(): string[];
   /** Names the current value without showing it: the first 8 hex digits of its SHA-256. */
@@ -105,13 +106,7 @@ export function openVault(dir: string, now: () => number = () => performance.now
       return match(name, (value) => timingSafeEqual(value.digest, digest) && presented !== null);
     },
 
-    signed(name, body, hexSignature) {
-      const hex = (hexSignature ?? "").replace(/^sha256=/i, "");
-      const whole = /^[0-9a-f]{64}$/i.test(hex);
-      const given = Buffer.from(whole ? hex : "0".repeat(64), "hex");
-      const code = (key: Buffer) => createHmac("sha256", key).update(body).digest();
-      return match(name, (value) => timingSafeEqual(code(value.bytes), given) && whole);
-    },
+    signed: (name, proof) => match(name, (value) => proves(proof, value.bytes)),
 
     check(name, { inbound = false } = {}) {
       const demand = inbound ? "inbound" : "any";

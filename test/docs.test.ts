@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { chats } from "../src/chats/registry.ts";
 import { catalogue } from "../src/doctor/doctor.ts";
 import { pagers } from "../src/pagers/registry.ts";
+import { outboundOptions } from "../src/core/outbound.ts";
+import { sources } from "../src/sources/registry.ts";
 import { blocks, chatsPage, configIn, filled } from "./docs/page.ts";
 
 const root = join(import.meta.dir, "..");
@@ -42,7 +44,7 @@ describe("docs/chats.md", () => {
   });
 });
 
-test.each(["docs/chats.md", "docs/paging.md", "docs/lanes.md"])(
+test.each(["docs/chats.md", "docs/paging.md", "docs/lanes.md", "docs/trackers.md"])(
   "every configuration in %s is accepted as it stands",
   (path) => {
     const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");
@@ -68,6 +70,20 @@ test("docs/doctor.md names every finding with its severity", () => {
     severity,
   ]);
   expect(rows).toEqual(Object.entries(catalogue).map(([id, { severity }]) => [id, severity]));
+});
+
+test("docs/configuration.md names every key of every source and its comment", () => {
+  const reference = read("docs/configuration.md");
+  const [, after = ""] = reference.split("\n## `sources.<name>`\n");
+  const section = after.split("\n## ")[0] ?? "";
+  const unsaid = sources.flatMap(({ kind, options, comment }) => {
+    const outbound = new Set(Object.keys(outboundOptions.shape));
+    const own = Object.keys(comment?.options.shape ?? {}).filter((key) => !outbound.has(key));
+    return [kind, ...Object.keys(options.shape), ...own]
+      .filter((word) => !section.includes(`\`${word}\``))
+      .map((word) => `${kind}: ${word}`);
+  });
+  expect(unsaid).toEqual([]);
 });
 
 test("README names every command", () => {

@@ -13,6 +13,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "../src/core/error.ts";
+import { type Proof, proofOf } from "../src/core/verify.ts";
+import { hubSignature } from "../src/core/verify-presets.ts";
 import { redactLog } from "../src/log.ts";
 import { checkKeyFile, createToken, openVault, writeSecret } from "../src/secrets.ts";
 import { Folder } from "./config/folder.ts";
@@ -298,12 +300,14 @@ describe("accepting", () => {
     const vault = openVault(folder.path);
     const body = new TextEncoder().encode('{"issue":"MOB-12"}');
     const sign = (key: string) => createHmac("sha256", key).update(body).digest("hex");
-    expect(vault.signed(name, body, sign(old))).toBe(keyIdOf(old));
-    expect(vault.signed(name, body, `sha256=${sign(fresh).toUpperCase()}`)).toBe(keyIdOf(fresh));
-    for (const wrong of [null, "", "sha256=", sign("other"), sign(old).slice(2), `${sign(old)}00`, "z".repeat(64)]) {
-      expect(vault.signed(name, body, wrong)).toBeNull();
+    const proof = (value: string, over = body): Proof =>
+      proofOf({ rule: hubSignature("X-Hub-Signature"), value, id: "", timestamp: "" }, over);
+    expect(vault.signed(name, proof(sign(old)))).toBe(keyIdOf(old));
+    expect(vault.signed(name, proof(`sha256=${sign(fresh).toUpperCase()}`))).toBe(keyIdOf(fresh));
+    for (const wrong of ["", "sha256=", sign("other"), sign(old).slice(2), `${sign(old)}00`, "z".repeat(64)]) {
+      expect(vault.signed(name, proof(wrong))).toBeNull();
     }
-    expect(vault.signed(name, new Uint8Array([1]), sign(old))).toBeNull();
+    expect(vault.signed(name, proof(sign(old), new Uint8Array([1])))).toBeNull();
   });
 });
 

@@ -2,6 +2,7 @@ import type { Config } from "../../src/config.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
 import type { Vault } from "../../src/secrets.ts";
+import { provenHeaders } from "../../src/core/verify.ts";
 import { sources } from "../../src/sources/registry.ts";
 
 /** A request that asks one door for a build, token included. */
@@ -14,19 +15,18 @@ export interface Knock {
 
 /** Makes, for every door, a delivery that satisfies its own `build_when`; `number` ends the key of the issue it is about. */
 export function knocksFor(config: Config, vault: Vault, { doors }: Pick<Gateway, "doors">, number?: number): Knock[] {
-  return doors.flatMap(({ source, url, header }) => {
+  return doors.flatMap(({ source, url }) => {
     const entry = config.sources[source];
     const adapter = sources.find(({ kind }) => kind === entry?.kind);
     if (!entry || !adapter) return [];
     const { headers, body } = adapter.sample(entry, number);
-    return [
-      {
-        source,
-        url,
-        headers: { "Content-Type": "application/json", ...headers, [header]: vault.read(entry.token.name) },
-        body: JSON.stringify(body as JsonObject),
-      },
-    ];
+    const text = JSON.stringify(body as JsonObject);
+    const proof = provenHeaders(adapter.verify(entry), vault.read(entry.token.name), {
+      body: text,
+      id: `sample-${crypto.randomUUID()}`,
+      now: Date.now(),
+    });
+    return [{ source, url, headers: { "Content-Type": "application/json", ...headers, ...proof }, body: text }];
   });
 }
 

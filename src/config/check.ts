@@ -44,13 +44,16 @@ function ofGateway({ gateway: { listen, nodes, admin, trusted_proxies } }: Parse
 
 function ofSources({ sources }: Parsed, said: Said): Problem[] {
   const doors = new Map(ownPaths.map((path) => [path, "the gateway's own health"]));
-  return Object.entries(sources).flatMap(([name, { path, task }]) => {
+  return Object.entries(sources).flatMap(([name, { path, task, build_when }]) => {
     const taken = doors.get(path);
     doors.set(path, `the door of ${name}`);
     return [
       ...(taken ? [at(["sources", name, "path"], `${JSON.stringify(path)} is ${taken} already`)] : []),
-      ...unknownName(["sources", name, "task", "lane"], "lane", task.lane, lanesOf(said)),
-      ...(task.repo === undefined
+      ...(task || build_when.length === 0
+        ? []
+        : [at(["sources", name, "task"], "is missing, needed beside build_when")]),
+      ...(task ? unknownName(["sources", name, "task", "lane"], "lane", task.lane, lanesOf(said)) : []),
+      ...(task?.repo === undefined
         ? []
         : unknownName(["sources", name, "task", "repo"], "repository", task.repo, Object.keys(said("repos")))),
     ];

@@ -1,6 +1,7 @@
 import { chats } from "../chats/registry.ts";
 import { MeshError } from "../core/error.ts";
-import { checkSigningKey } from "../core/standard-webhooks.ts";
+import { notAKey, standardKey } from "../core/standard-webhooks.ts";
+import { sources } from "../sources/registry.ts";
 import { checkKeyFile, type Vault } from "../secrets.ts";
 import { keyFilesOf, secretsOf } from "./named.ts";
 import type { Config } from "./schema.ts";
@@ -13,7 +14,7 @@ export function checkFiles(config: Config, vault: Vault): void {
       check: () => {
         vault.check(secret.name, { inbound });
         refuseUrl(config, path, vault.read(secret.name));
-        if (signsWebhooks(config, path)) checkSigningKey(vault.read(secret.name));
+        refuseKey(config, path, vault.read(secret.name));
       },
     })),
     ...keyFilesOf(config).map(({ path, file }) => ({ path, check: () => checkKeyFile(file) })),
@@ -39,10 +40,22 @@ function refuseUrl(config: Config, path: string, text: string): void {
   if (why) throw new MeshError("config", `${url.host} cannot be posted to: ${why}`);
 }
 
-/** Whether a path names the key that signs what a webhook gets: a malformed one would be noticed only by the first post. */
+/** Throws where a key that signs, or checks signatures, cannot be one: every post or delivery would be refused. */
+function refuseKey(config: Config, path: string, text: string): void {
+  if ((signsWebhooks(config, path) || checksWebhooks(config, path)) && standardKey(text) === null) throw notAKey();
+}
+
 function signsWebhooks({ chats: entries, pagers }: Config, path: string): boolean {
   const [, section, name = ""] = /^(chats|pagers)\.([^.]+)\.key$/.exec(path) ?? [];
   return (section === "chats" ? entries[name] : section === "pagers" ? pagers[name] : undefined)?.kind === "webhook";
+}
+
+function checksWebhooks({ sources: entries }: Config, path: string): boolean {
+  const [, name = ""] = /^sources\.([^.]+)\.token$/.exec(path) ?? [];
+  const entry = entries[name];
+  const verify = entry && sources.find(({ kind }) => kind === entry.kind)?.verify(entry);
+  // A door with two ways in may know the other's secret.
+  return verify?.signature?.key === "base64" && !verify.either;
 }
 
 function faultOf(check: () => void): MeshError | null {

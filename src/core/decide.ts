@@ -10,7 +10,7 @@ import { shortLine } from "./words.ts";
 /** What a door's configuration says of the tasks it may make; durations in milliseconds. */
 export interface DoorRules {
   build_when: BuildWhen[];
-  task: TaskOptions;
+  task?: TaskOptions | undefined;
   dedupe_window: number;
   repos: Record<string, string>;
   lanes: Record<string, { timeout: number }>;
@@ -24,6 +24,8 @@ export interface Given {
   seen_at: number;
 }
 
+type Building = DoorRules & { task: TaskOptions };
+
 export type Decision = { task: Task; marks: Mark[] } | { ignored: string };
 
 const minute = 60_000;
@@ -35,15 +37,20 @@ const longest = { summary: 1000, requestedBy: 200, project: 200, param: 64 * 102
 
 /** Decides what a move asks for: a task with the marks that make a second one a duplicate, or nothing and why in one sentence. */
 export function decide(move: Move, door: DoorRules, given: Given): Decision {
+  const { task: wanted } = door;
+  if (!wanted || door.build_when.length === 0) return { ignored: "this door builds nothing: it has no build_when" };
   const match = firstMatch(door.build_when, move);
   if ("reason" in match) return { ignored: match.reason };
-  const ref = take(door.task.ref, move);
+  const ref = take(wanted.ref, move);
   if (ref === null || !isGoodRef(ref)) return { ignored: "bad ref" };
   const intent = intentOf(move, match);
-  return { task: taskOf(move, door, given, ref, intent), marks: marksOf(move, door, given, intent) };
+  return {
+    task: taskOf(move, { ...door, task: wanted }, given, ref, intent),
+    marks: marksOf(move, door, given, intent),
+  };
 }
 
-function taskOf(move: Move, door: DoorRules, given: Given, ref: string, { shown }: Intent): Task {
+function taskOf(move: Move, door: Building, given: Given, ref: string, { shown }: Intent): Task {
   const { script, lane, repo, params, timeout } = door.task;
   const timeoutMs = timeout ?? own(door.lanes, lane)?.timeout ?? defaultTimeout;
   return {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "./json.ts";
+import type { Report } from "./records.ts";
 
 /** What a source saw of an issue that moved, in the words that `build_when` uses. Absent facts are "" or empty. */
 export interface Move {
@@ -28,8 +29,8 @@ export interface Move {
   body: JsonObject;
 }
 
-/** What a verified delivery says: an issue moved, or nothing for us and why. */
-export type Seen = { move: Move } | { ignored: string };
+/** What a verified delivery says: an issue moved, somebody else's build is over, or nothing for us and why. */
+export type Seen = { move: Move } | { report: Omit<Report, "source"> } | { ignored: string };
 
 /** A body that a source cannot read; the door answers 400 with the hint. */
 export class Malformed extends Error {

@@ -16,14 +16,21 @@ export function standardSignature(key: string, { id, timestamp, body }: Signed):
   return `v1,${code.digest("base64")}`;
 }
 
-/** Throws `config` where `key` cannot sign; never repeats it. */
-export const checkSigningKey = (key: string): void => void bytesOf(key);
-
-function bytesOf(key: string): Buffer {
+/** The bytes that a key of Standard Webhooks stands for: base64 after `whsec_`, 24 to 64 of them; null where it is none. */
+export function standardKey(key: string): Buffer | null {
   const text = key.trim().replace(/^whsec_/, "");
   const bytes = Buffer.from(/^[A-Za-z0-9+/]+={0,2}$/.test(text) ? text : "", "base64");
-  if (bytes.length >= 24 && bytes.length <= 64) return bytes;
-  throw new MeshError("config", "the signing key is not whsec_ and the base64 of 24 to 64 bytes", {
+  return bytes.length >= 24 && bytes.length <= 64 ? bytes : null;
+}
+
+function bytesOf(key: string): Buffer {
+  const bytes = standardKey(key);
+  if (bytes) return bytes;
+  throw notAKey();
+}
+
+/** Says what a key of Standard Webhooks has to look like. */
+export const notAKey = (): MeshError =>
+  new MeshError("config", "the signing key is not whsec_ and the base64 of 24 to 64 bytes", {
     hint: 'make one with: echo "whsec_$(openssl rand -base64 32)"',
   });
-}

@@ -2,19 +2,28 @@ import { z } from "zod";
 import { isGoodRef } from "./ref.ts";
 import { limit } from "./units.ts";
 
-const words = z.union([z.string().transform((word) => [word]), z.array(z.string()).min(1)]);
+export const words = z.union([z.string().transform((word) => [word]), z.array(z.string()).min(1)]);
+
+const saysNothing = (entry: object): boolean =>
+  Object.values(entry).every((said) => said === undefined || Object.keys(said).length === 0);
 
 /** One way in which a delivery asks for a build: every key of the entry must hold, by any of its values. */
-export const buildWhen = z.strictObject({
-  event: words.optional(),
-  project: words.optional(),
-  status: words.optional(),
-  labels: words.optional(),
-  components: words.optional(),
-  issue_type: words.optional(),
-  changed: z.record(z.string(), words).optional(),
-  where: z.record(z.string(), words).optional(),
-});
+export const buildWhen = z
+  .strictObject({
+    event: words.optional(),
+    project: words.optional(),
+    status: words.optional(),
+    labels: words.optional(),
+    components: words.optional(),
+    issue_type: words.optional(),
+    changed: z.record(z.string(), words).optional(),
+    where: z.record(z.string(), words).optional(),
+  })
+  .refine((entry) => !saysNothing(entry), {
+    error:
+      "an entry that names nothing would build on every delivery; name at least one key, such as event: [issueUpdated]",
+    when: ({ issues }) => issues.length === 0,
+  });
 
 export type BuildWhen = z.output<typeof buildWhen>;
 

@@ -29,8 +29,8 @@ export interface Destination {
   follow?: string;
   /** Names its options and secrets, so that a circuit is probed when one of them has changed. */
   setup?(): string;
-  /** Whether a refusal with this status may concern the one post, not the destination. */
-  refusesPost?(status: number): boolean;
+  /** Whether a refusal may concern the one post, not the destination. */
+  refusesPost?(reply: Reply): boolean;
   /** The states that it may want to hear of; of others nobody needs to ask. */
   hears: ReadonlySet<RunState>;
   wants(announcement: Announcement): boolean;
@@ -39,7 +39,7 @@ export interface Destination {
   /** Which handle to keep once a post is sent: an edited message and the root of a thread stay what they are. */
   keep(claimed: Claimed, sent: Handle | undefined): Handle | undefined;
   /** How to look for this very post at the provider, where its mark can be found. */
-  search?: { find(claimed: Claimed): Post; found(reply: Reply, claimed: Claimed): boolean };
+  search?: { find(claimed: Claimed): Post; found(reply: Reply, claimed: Claimed): boolean | null };
 }
 
 export type Destinations = Map<string, Destination>;
@@ -129,15 +129,18 @@ function commentAt(name: string, kind: string, entry: CommentEntry, retry: Confi
     policy: retryPolicy(comment.retry, retry, entry.retry),
     outbound: entry,
     canDegrade: false,
-    refusesPost: (status) => ofTheIssue.has(status),
+    refusesPost: (reply) => comment.refusesPost?.(reply) ?? ofTheIssue.has(reply.status),
     hears: on,
-    wants: ({ state, source, issue_key, issue_id }) =>
-      source === name && on.has(state) && (issue_key !== null || issue_id !== null),
+    wants: (announcement) =>
+      announcement.source === name &&
+      on.has(announcement.state) &&
+      (announcement.issue_key !== null || announcement.issue_id !== null) &&
+      (comment.takes?.(announcement) ?? true),
     post: ({ announcement, key }) => comment.post(announcement, entry, markerOf(key)),
     judge: (reply) => comment.judge(reply),
     keep: (_, sent) => sent,
     search: {
-      find: ({ announcement }) => comment.find(announcement, entry),
+      find: ({ announcement, key }) => comment.find(announcement, entry, markerOf(key)),
       found: (reply, { key }) => comment.found(reply, markerOf(key)),
     },
   };

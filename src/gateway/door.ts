@@ -3,6 +3,7 @@ import type { SourceEntry } from "../config/schema.ts";
 import { cidrSet, namedRanges } from "../core/cidr.ts";
 import type { DoorRules } from "../core/decide.ts";
 import { MeshError } from "../core/error.ts";
+import type { Verify } from "../core/verify.ts";
 import { sources as registered } from "../sources/registry.ts";
 import type { Source } from "../sources/source.ts";
 
@@ -11,7 +12,8 @@ export interface Door {
   /** Its name in the configuration: the `source` of what comes through it. */
   name: string;
   path: string;
-  /** The header that carries the token. */
+  verify: Verify;
+  /** The header that carries the token, else the signature. */
   header: string;
   /** The name of the secret that opens it. */
   token: string;
@@ -42,10 +44,12 @@ export function doorsOf(config: Config, sources: Source[] = registered): Door[] 
 function doorOf(name: string, entry: SourceEntry, config: Config, sources: Source[]): Door {
   const source = sources.find(({ kind }) => kind === entry.kind);
   if (!source) throw new MeshError("bug", `no source of the kind ${JSON.stringify(entry.kind)}`);
+  const verify = source.verify(entry);
   return {
     name,
     path: entry.path,
-    header: entry.header ?? source.header,
+    verify,
+    header: (verify.token ?? verify.signature)?.header ?? "",
     token: entry.token.name,
     source,
     entry,

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { Report } from "../core/records.ts";
 import { maskPatterns } from "../core/redact.ts";
 import { log, redactLog } from "../log.ts";
 import type { Vault } from "../secrets.ts";
@@ -8,7 +9,7 @@ import { destinationsFrom } from "./destinations.ts";
 import { pagersFrom } from "./escalate-pagers.ts";
 import { type Escalation, startEscalation } from "./escalate.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { maskDeep, maskedStore, type Masks, masksOf } from "./masked-store.ts";
+import { maskDeep, maskedReport, maskedStore, type Masks, masksOf } from "./masked-store.ts";
 import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
 import { rulesOf } from "./rules.ts";
@@ -41,7 +42,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   const masks = masksOf(vault);
   const mask = (text: string) => maskPatterns(masks.text(text));
   redactLog(masks.text);
-  const store = maskingTasks(plain, masks);
+  const store = maskingStrangers(plain, masks);
   const published = keepPublished(store, config);
   let escalation: Escalation | undefined;
   const notes = () => escalation?.notes() ?? [];
@@ -107,16 +108,18 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   };
 }
 
-/** The store, but no task enters it with a secret of ours in it, whoever wrote that into an issue. */
-function maskingTasks(store: Store, masks: Masks): Store {
+/** The store, but no task and no report enters it with a secret of ours in it, whoever wrote that into an issue or a build. */
+function maskingStrangers(store: Store, masks: Masks): Store {
   const accept = (entry: Entry) => {
     const told = strangersText(entry.task);
     const clean = masks.text(told) === told;
     return store.accept(clean ? entry : { ...entry, task: maskDeep({ ...entry.task }, masks.text) as Entry["task"] });
   };
+  const report = (told: Report) => store.report(maskedReport(told, masks));
   return new Proxy(store, {
     get(target, name) {
       if (name === "accept") return accept;
+      if (name === "report") return report;
       const member: unknown = Reflect.get(target, name);
       return typeof member === "function" ? member.bind(target) : member;
     },

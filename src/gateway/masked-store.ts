@@ -1,6 +1,7 @@
 import { exactMask } from "../core/redact.ts";
 import { needlesOf } from "../core/redact-exact.ts";
 import type { Json } from "../core/json.ts";
+import type { Report } from "../core/records.ts";
 import type { Vault } from "../secrets.ts";
 import type { LogChunk, NodeStore } from "../stores/store.ts";
 
@@ -104,17 +105,23 @@ export function maskedStore(store: NodeStore, masks: Masks): NodeStore {
         log_tail: result.log_tail.map(masks.text),
       });
     },
-    report: (report) =>
-      store.report({
-        ...report,
-        workflow: masks.text(report.workflow),
-        branch: masks.text(report.branch),
-        commit: text(report.commit),
-        run_url: text(report.run_url),
-        failing_target: text(report.failing_target),
-        provider_run_id: masks.text(report.provider_run_id),
-      }),
+    report: (report) => store.report(maskedReport(report, masks)),
     close: () => store.close(),
+  };
+}
+
+/** A report without a secret of ours in it, whoever wrote that into a build. */
+export function maskedReport(report: Report, { text }: Pick<Masks, "text">): Report {
+  const say = (value: string | null) => (value === null ? null : text(value));
+  return {
+    ...report,
+    workflow: text(report.workflow),
+    branch: text(report.branch),
+    commit: say(report.commit),
+    run_url: say(report.run_url),
+    mesh_node_id: say(report.mesh_node_id),
+    failing_target: say(report.failing_target),
+    provider_run_id: text(report.provider_run_id),
   };
 }
 

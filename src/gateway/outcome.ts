@@ -1,6 +1,6 @@
 import type { Json } from "../core/json.ts";
 import type { Move } from "../core/move.ts";
-import type { DeliveryNote, Task } from "../core/records.ts";
+import { type Report, subjectOf, type Task } from "../core/records.ts";
 import { shortLine } from "../core/words.ts";
 import { type Fields, log } from "../log.ts";
 import { answerError, answerSender } from "./answer.ts";
@@ -26,6 +26,7 @@ export interface Refusal {
 /** What became of a delivery. `key` is the id of the secret value that opened the door. */
 export type Outcome =
   | { outcome: "queued" | "duplicate"; run_id: string; task: Task; enqueue_ms: number; key: string | null }
+  | { outcome: "stored" | "duplicate"; report: Report; key: string | null }
   | { outcome: "ignored"; reason: string; move: Move | null; key: string | null }
   | Refusal;
 
@@ -63,7 +64,7 @@ export const retryLater = (cause: string, key: string | null, task?: Task): Refu
 /** What `up` shows of a delivery. */
 export interface DeliveryStep {
   door: string;
-  outcome: DeliveryNote["outcome"];
+  outcome: Outcome["outcome"];
   status: number;
   reason: string | null;
   run_id: string | null;
@@ -97,6 +98,7 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
     run_id: run_id ?? undefined,
     issue_key: issue_key ?? undefined,
     key_id: outcome.key ?? undefined,
+    ...("report" in outcome && { workflow: shortLine(outcome.report.workflow, 200), state: outcome.report.state }),
   };
   if (outcome.outcome === "refused") tellRefusal(outcome, fields, request.headers.get(door.header), delivery, ledger);
   else log.info(said[outcome.outcome], reason === null ? fields : { ...fields, reason });
@@ -111,10 +113,16 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   return answerSender(answerBody(outcome, correlation_id), correlation_id);
 }
 
-const said = { queued: "delivery queued", duplicate: "delivery duplicate", ignored: "delivery ignored" } as const;
+const said = {
+  queued: "delivery queued",
+  stored: "report stored",
+  duplicate: "delivery duplicate",
+  ignored: "delivery ignored",
+} as const;
 
 function answerBody(outcome: Exclude<Outcome, Refusal>, correlation_id: string): Json {
   if (outcome.outcome === "ignored") return { status: "ignored", reason: outcome.reason, correlation_id };
+  if ("report" in outcome) return { status: outcome.outcome, report: subjectOf(outcome.report), correlation_id };
   const { outcome: status, run_id } = outcome;
   if (status === "queued") return { status, run_id, correlation_id };
   return { status, run_id, hint: `to build it again: meshmac runs retry ${run_id}`, correlation_id };
@@ -143,10 +151,12 @@ function tellRefusal(
 
 function issueKeyOf(outcome: Outcome): string | null {
   if (outcome.outcome === "ignored") return outcome.move ? shortLine(outcome.move.issueKey, 200) : null;
+  if ("report" in outcome) return null;
   return outcome.task?.issue_key ?? null;
 }
 
 function requestedBy(outcome: Outcome): string | undefined {
   if (outcome.outcome === "ignored") return outcome.move ? shortLine(outcome.move.requestedBy, 200) : undefined;
+  if ("report" in outcome) return undefined;
   return outcome.task?.requested_by;
 }

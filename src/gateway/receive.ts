@@ -2,7 +2,8 @@ import { decide } from "../core/decide.ts";
 import { MeshError } from "../core/error.ts";
 import { isObject, type JsonObject, parseStranger } from "../core/json.ts";
 import { Malformed, type Move } from "../core/move.ts";
-import type { Mark, Task } from "../core/records.ts";
+import type { Mark, Report, Task } from "../core/records.ts";
+import { proofOf } from "../core/verify.ts";
 import type { Deadline } from "../stores/deadline.ts";
 import type { Accepted, Store } from "../stores/store.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
@@ -16,7 +17,7 @@ import { type Outcome, type Refusal, refused, retryLater, unauthorized } from ".
 /** What all doors of a gateway share. */
 export interface Reception {
   locks: Locks;
-  store: Pick<Store, "accept">;
+  store: Pick<Store, "accept" | "report">;
   failed: FailedTokens;
   maxBody: number;
   maxInFlight: number;
@@ -29,16 +30,32 @@ export interface Reception {
 }
 
 /** Takes one delivery from path to store and says what became of it: path, method, size, address, token, and only then the body. */
-export async function receive(delivery: Delivery, reception: Reception): Promise<Outcome> {
+export function receive(delivery: Delivery, reception: Reception): Promise<Outcome> {
+  const outcome = received(delivery, reception);
+  return delivery.door.source.neverRefuse ? outcome.then(withoutRefusal) : outcome;
+}
+
+/** Ignores what an authentic sender is not to be refused; but what was not stored must not look as if it were. */
+function withoutRefusal(outcome: Outcome): Outcome {
+  if (outcome.outcome !== "refused" || !outcome.verified || outcome.status >= 500) return outcome;
+  return { outcome: "ignored", reason: outcome.cause, move: null, key: outcome.key };
+}
+
+async function received(delivery: Delivery, reception: Reception): Promise<Outcome> {
   const { door, request, ip } = delivery;
   if (request.method !== "POST") return refused(405, "expected POST", { headers: { Allow: "POST" } });
-  if (announcesMoreThan(reception.maxBody, request.headers)) return tooLarge(reception.maxBody);
+  const huge = announcesMoreThan(reception.maxBody, request.headers);
+  if (huge && !door.source.neverRefuse) return tooLarge(reception.maxBody);
   if (door.allows && !door.allows(ip)) return refused(403, "address not allowed");
 
-  const credentials = judgeHeaders(door, request.headers, reception.locks);
+  const credentials = judgeHeaders(door, request.headers, reception.locks, reception.now());
   if ("wrong" in credentials) return mistake(ip, credentials.wrong, reception);
-  const { key, signature } = credentials;
-  if (key === null && reception.failed.exhausted(clientOf(ip))) return tooManyMistakes("signature not looked at");
+  const { key, claim } = credentials;
+  if (huge) return tooLarge(reception.maxBody, key);
+  // Where everybody signs, strangers share the sender's addresses: whoever makes a webhook there could lock the others out.
+  const mayHaveToken = door.verify.token && !door.verify.either;
+  if (key === null && mayHaveToken && reception.failed.exhausted(clientOf(ip)))
+    return tooManyMistakes("signature not looked at");
 
   if (reception.inFlight >= reception.maxInFlight) return retryLater("too many deliveries at once", key);
   reception.inFlight++;
@@ -49,8 +66,8 @@ export async function receive(delivery: Delivery, reception: Reception): Promise
         ? tooLarge(reception.maxBody, key)
         : refused(400, "the body was cut off", { key });
     }
-    const signed = signature === null ? null : reception.locks.signed(door.token, body.bytes, signature);
-    if (signature !== null && signed === null) return mistake(ip, "wrong signature", reception);
+    const signed = claim && reception.locks.signed(door.token, proofOf(claim, body.bytes));
+    if (claim && signed === null) return mistake(ip, "wrong signature", reception);
     return await read(delivery, body.bytes, key ?? signed, reception);
   } finally {
     reception.inFlight--;
@@ -77,6 +94,7 @@ async function read(delivery: Delivery, bytes: Uint8Array, key: string | null, r
   try {
     const seen = door.source.read(parse(bytes, door), request.headers, door.entry);
     if ("ignored" in seen) return { outcome: "ignored", reason: seen.ignored, move: null, key };
+    if ("report" in seen) return await hand({ ...seen.report, source: door.name }, key, reception);
     move = seen.move;
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -131,6 +149,16 @@ async function store(task: Task, marks: Mark[], key: string | null, reception: R
   }
   const enqueue_ms = Math.round((performance.now() - from) * 100) / 100;
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
+}
+
+/** Hands in the finished build that a delivery tells of; a repeat is said to be one, and announced no second time. */
+async function hand(report: Report, key: string | null, reception: Reception): Promise<Outcome> {
+  try {
+    const word = await reception.commit.within(reception.store.report(report), tooLate);
+    return { outcome: word === "new" ? "stored" : "duplicate", report, key };
+  } catch (error) {
+    return retryLater(error instanceof Error ? error.message : "the store failed", key);
+  }
 }
 
 const tooLate = (): Error => new MeshError("unavailable", "the store did not answer in time");

@@ -72,7 +72,21 @@ async function lookFor(claimed: Claimed, { search, policy }: Destination, ask: A
     return { ...nothing, verdict: "later", why: answer.failure.why, unsure: true, place, sign: "failed" } as const;
   const { status, headers } = answer.reply;
   if (status >= 200 && status < 300) {
-    if (!search.found(answer.reply, claimed)) return undefined;
+    const found = search.found(answer.reply, claimed);
+    if (found === false) return undefined;
+    if (found === null) {
+      const why = "could not look for an earlier try: the answer does not tell";
+      const retryAfterMs = retryAfter(headers, hands.now());
+      return {
+        verdict: "later",
+        why,
+        unsure: true,
+        retryAfterMs,
+        status,
+        place,
+        ...failedUnlessAsked(retryAfterMs),
+      } as const;
+    }
     return { ...nothing, verdict: "sent", why: "found at the provider", status, place, sign: "works" } as const;
   }
   // A listing that is refused for good must not hold back the comment: better twice than never.
@@ -146,7 +160,7 @@ function signOf(
 ): { sign?: Sign } {
   if (verdict.verdict === "sent") return { sign: "works" };
   if (verdict.verdict === "retry") return failedUnlessAsked(waitAsked(verdict, reply, now));
-  const refused = own.verdict === "dead" && verdict.verdict === "dead" && !refusesPost?.(reply.status);
+  const refused = own.verdict === "dead" && verdict.verdict === "dead" && !refusesPost?.(reply);
   return { sign: refused ? "refused" : "failed" };
 }
 

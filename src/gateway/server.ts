@@ -43,7 +43,7 @@ export interface Server {
   nodesUrl: string | null;
   /** Path of the owner's socket; null where the store needs none. */
   socket: string | null;
-  doors: { source: string; url: string; header: string }[];
+  doors: { source: string; url: string; header: string; proof: "token" | "signature" }[];
   state(): HealthState;
   /** Says 503 on `/readyz` at once, keeps the doors open for `delayMs`, then answers what it accepted and closes. */
   drain(delayMs: number): Promise<void>;
@@ -103,7 +103,12 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       adminUrl: adminSide.url,
       nodesUrl: nodeSide?.url ?? null,
       socket: socket?.path ?? null,
-      doors: doors.map(({ name, path, header }) => ({ source: name, url: publicUrl + path, header })),
+      doors: doors.map(({ name, path, header, verify }) => ({
+        source: name,
+        url: publicUrl + path,
+        header,
+        proof: verify.token ? "token" : "signature",
+      })),
       state: () => health.last,
       async drain(delayMs) {
         health.drain();

@@ -1,6 +1,6 @@
 import type { Json } from "../core/json.ts";
 import type { Announcement } from "../core/records.ts";
-import { headOf, logOf, longestComment, statementsOf, whereToRead } from "./jira-words.ts";
+import { headOf, logOf, longestComment, statementsOf, whereToRead } from "../core/comment.ts";
 
 /** Writes the comment as an Atlassian document: nothing in it is markup, and no text node is empty (Jira refuses those). */
 export function adfBody(announcement: Announcement, marker: string): Json {

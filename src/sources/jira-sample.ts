@@ -3,10 +3,10 @@ import { firstSatisfied, neededPath, put } from "../core/sample.ts";
 import type { BuildWhen } from "../core/wanted.ts";
 import { type JiraPaths, jiraPaths } from "./jira-facts.ts";
 import { type JiraReading, readJira } from "./jira-read.ts";
-import type { Sample, SourceOptions } from "./source.ts";
+import type { Sample, TrackerOptions } from "./source.ts";
 
 /** Makes a request that satisfies the first entry of `build_when` that can be satisfied, in the plainest shape that can say it. */
-export function sampleJira(options: SourceOptions & JiraReading, number = 12): Sample {
+export function sampleJira(options: TrackerOptions & JiraReading, number = 12): Sample {
   const body = firstSatisfied(
     options.build_when,
     (entry) => bodyFor(entry, options, number),
@@ -15,7 +15,7 @@ export function sampleJira(options: SourceOptions & JiraReading, number = 12): S
   return { headers: { "Content-Type": "application/json" }, body };
 }
 
-function bodyFor(entry: BuildWhen, { paths, task }: SourceOptions & JiraReading, number: number): JsonObject {
+function bodyFor(entry: BuildWhen, { paths, task }: TrackerOptions & JiraReading, number: number): JsonObject {
   const where = Object.entries(entry.where ?? {}).map(([path, [value]]): [string, string] => [path, value ?? ""]);
   const ref = neededPath(task.ref);
   const values = ref === undefined ? where : [...where, [ref, "main"] as const];

@@ -1,5 +1,5 @@
 import type { Announcement } from "../core/records.ts";
-import { headOf, logOf, longestComment, statementsOf, whereToRead } from "./jira-words.ts";
+import { headOf, logOf, longestComment, statementsOf, whereToRead } from "../core/comment.ts";
 
 /** Writes the comment in the wiki markup of Jira Data Center, with everything that a stranger wrote escaped. */
 export function wikiBody(announcement: Announcement, marker: string): string {

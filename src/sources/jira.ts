@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hubSignature, inHeader } from "../core/verify-presets.ts";
 import { jiraComment } from "./jira-comment.ts";
 import { jiraPaths } from "./jira-facts.ts";
 import { readJira } from "./jira-read.ts";
@@ -10,8 +11,10 @@ import { defineSource, sourceOptions } from "./source.ts";
 export const jira = defineSource({
   kind: "jira",
   options: sourceOptions.extend({ kind: z.literal("jira"), paths: jiraPaths.optional() }),
-  header: "X-Meshmac-Jira-Token",
-  signature: "X-Hub-Signature",
+  verify: ({ header }) => ({
+    ...inHeader(header ?? "X-Meshmac-Jira-Token"),
+    signature: hubSignature("X-Hub-Signature"),
+  }),
   badJsonHint:
     "a quote or line break in a smart value breaks the JSON: write {{issue.summary.asJsonString}} without quotes around it",
   read: readJira,

@@ -7,6 +7,7 @@ import type { Announcement } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
 import { duration } from "../core/units.ts";
+import type { Verify } from "../core/verify.ts";
 import { buildWhen, taskOptions } from "../core/wanted.ts";
 
 /** What every source's entry in the configuration takes beside its own keys. */
@@ -23,7 +24,14 @@ export const sourceOptions = z.strictObject({
   task: taskOptions,
 });
 
-export type SourceOptions = z.output<typeof sourceOptions>;
+/** The same for a system that tells of builds of its own: it need not ask us for any. */
+export const reporterOptions = sourceOptions.extend({
+  build_when: z.array(buildWhen).default([]),
+  task: taskOptions.optional(),
+});
+
+export type TrackerOptions = z.output<typeof sourceOptions>;
+export type SourceOptions = TrackerOptions | z.output<typeof reporterOptions>;
 
 /** A request that satisfies the user's own `build_when`, for `up --demo`, the ready curl line, `probe` and `doctor`. */
 export interface Sample {
@@ -37,9 +45,13 @@ export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   /** Retry numbers of this tracker, between the house's defaults and the configuration. */
   retry?: RetryOptions;
   post(announcement: Announcement, options: z.output<Options>, marker: string): Post;
-  find(announcement: Announcement, options: z.output<Options>): Post;
-  /** Says whether the comments that `find` asked for hold our marker; ask only of a 2xx reply, another one knows nothing. */
-  found(reply: Reply, marker: string): boolean;
+  find(announcement: Announcement, options: z.output<Options>, marker: string): Post;
+  /** Says whether the comments that `find` asked for hold our marker, null where the reply does not tell; ask only of a 2xx one. */
+  found(reply: Reply, marker: string): boolean | null;
+  /** Says whether there is an issue to comment on; where unsaid, whenever the task names one. */
+  takes?(announcement: Announcement): boolean;
+  /** Says whether a refusal concerns this one issue or text, not the account; where unsaid, the status tells. */
+  refusesPost?(reply: Reply): boolean;
   judge(reply: Reply): Verdict;
 }
 
@@ -59,14 +71,14 @@ export interface Source<
 > {
   kind: Kind;
   options: Options;
-  /** The header that carries the token when the configuration names none. */
-  header: string;
-  /** `sha256=<hex>` HMAC header over the raw body, keyed with the door's token, where the sender can sign. */
-  signature?: string;
+  /** How a door of this entry is opened. */
+  verify(options: z.output<Options>): Verify;
   /** Values that arrive in place of a token because of a known fault of the sender → what to log. Never accepted. */
   fakeTokens?: Record<string, string>;
   /** What to tell a sender whose body is no valid JSON, where this system has a usual cause. */
   badJsonHint?: string;
+  /** This sender gives a door up for good that refuses it: whatever is authentic is answered 200, and ignored with the reason. */
+  neverRefuse?: true;
   /** Reads a verified body; throws Malformed where it has none of the shapes this system sends. */
   read(body: JsonObject, headers: Headers, options: Entry<Options, CommentOptions>): Seen;
   /** `number` ends the issue's key, so that a caller can ask for one that was not seen before. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { emoji, shortCommit } from "../core/announcement.ts";
+import { codeSpan as code } from "../core/markdown.ts";
 import { outboundOptions } from "../core/outbound.ts";
 import { dead, judgeStatus, type Reply, retry, sent, type Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
@@ -67,17 +68,6 @@ const longestLine = 300;
 
 /** Leaves only what means nothing to Markdown. */
 const plain = (stranger: string): string => shortLine(stranger, 64).replace(/[^\p{L}\p{N}._-]/gu, "") || "unknown";
-
-/** A code span: a longer row of backticks around than any within, and a mention broken up, as not every reader respects code. */
-function code(stranger: string): string {
-  const line = plainLine(stranger, longestLine)
-    .trim()
-    .replace(/@(?=[\p{L}\p{N}_])/gu, "@\u200B");
-  const longest = Math.max(0, ...[...line.matchAll(/`+/g)].map(([row]) => row.length));
-  const fence = "`".repeat(longest + 1);
-  const space = longest > 0 ? " " : "";
-  return line === "" ? "" : `${fence}${space}${line}${space}${fence}`;
-}
 
 const causes: Record<number, string> = {
   400: "YouTrack refused the comment (400)",

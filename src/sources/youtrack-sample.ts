@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from "../core/json.ts";
 import { firstSatisfied, neededPath, put } from "../core/sample.ts";
 import type { BuildWhen } from "../core/wanted.ts";
-import type { Sample, SourceOptions } from "./source.ts";
+import type { Sample, TrackerOptions } from "./source.ts";
 import { readYoutrack } from "./youtrack-read.ts";
 
 /** Makes a request that satisfies the first entry of `build_when` that can be satisfied, as release 1.0.5 would send it. */
-export function sampleYoutrack(options: SourceOptions, number = 12): Sample {
+export function sampleYoutrack(options: TrackerOptions, number = 12): Sample {
   const body = firstSatisfied(
     options.build_when,
     (entry) => bodyFor(entry, options, number),
@@ -16,7 +16,7 @@ export function sampleYoutrack(options: SourceOptions, number = 12): Sample {
 
 const person = { login: "ada", fullName: "Ada Example", email: "ada@acme.example" };
 
-function bodyFor(entry: BuildWhen, { task }: SourceOptions, number: number): JsonObject {
+function bodyFor(entry: BuildWhen, { task }: TrackerOptions, number: number): JsonObject {
   const event = entry.event?.[0] ?? "issueUpdated";
   const project = entry.project?.[0] ?? "MOB";
   const id = `${/^[A-Za-z]\w{0,20}$/.test(project) ? project : "MOB"}-${number}`;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { inHeader } from "../core/verify-presets.ts";
 import { defineSource, sourceOptions } from "./source.ts";
 import { youtrackComment } from "./youtrack-comment.ts";
 import { readYoutrack } from "./youtrack-read.ts";
@@ -8,7 +9,7 @@ import { sampleYoutrack } from "./youtrack-sample.ts";
 export const youtrack = defineSource({
   kind: "youtrack",
   options: sourceOptions.extend({ kind: z.literal("youtrack") }),
-  header: "X-YouTrack-Token",
+  verify: ({ header }) => inHeader(header ?? "X-YouTrack-Token"),
   fakeTokens: {
     secret:
       'the header arrived as the literal "secret": a known fault of YouTrack, which hands the app the mask of its token setting in place of the token',

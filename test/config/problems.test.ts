@@ -22,6 +22,9 @@ function complaintsOf(raw: unknown): string[] {
   }
 }
 
+const hub = { kind: "github", path: "/github", token: "github/inbound.token" };
+const any = { kind: "webhook", path: "/ci", token: "ci/inbound.token", report: {} };
+
 const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] = [
   ["no object at all", "hello", ['expected keys and values, got "hello"']],
   ["a list", [], ["expected keys and values, got a list"]],
@@ -178,6 +181,48 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     "a thread where there are none",
     { chats: { here: { kind: "console", policy: "thread" } } },
     ["chats.here.policy: console cannot answer in a thread; choose another policy"],
+  ],
+  [
+    "an entry of build_when that would build on everything",
+    { sources: { jira: { ...door, build_when: [{ status: "Building" }, { changed: {} }] } } },
+    [
+      /^sources\.jira\.build_when\[1\]: an entry that names nothing would build on every delivery; name at least one key/,
+    ],
+  ],
+  [
+    "an entry of report_when that names nothing",
+    { sources: { ci: { ...hub, report_when: [{}] } } },
+    [/^sources\.ci\.report_when\[0\]: an entry that names nothing/],
+  ],
+  [
+    "a door that builds something, and does not say what",
+    { sources: { ci: { ...hub, build_when: [{ event: "push" }] } } },
+    ["sources.ci.task: is missing, needed beside build_when"],
+  ],
+  ["commands from nobody", { sources: { ci: { ...hub, commands: {} } } }, [/^sources\.ci\.commands: name who may ask/]],
+  [
+    "a header of a token where a signature opens the door",
+    { sources: { ci: { ...hub, header: "X-Token" } } },
+    [/^sources\.ci: unknown key "header"/],
+  ],
+  [
+    "a way to verify that nobody knows",
+    { sources: { ci: { ...any, verify: "md5" } } },
+    [/^sources\.ci\.verify: expected/],
+  ],
+  [
+    "a signature that does not cover the body",
+    {
+      sources: {
+        ci: { ...any, verify: { scheme: "hmac", header: "X-Sign", signed: "{timestamp}", timestamp: "X-Time" } },
+      },
+    },
+    [/^sources\.ci\.verify\.signed: expected \{body\} once/],
+  ],
+  [
+    "a tolerance for a timestamp that is not signed",
+    { sources: { ci: { ...any, verify: { scheme: "hmac", header: "X-Sign", timestamp: "X-Time", tolerance: "5m" } } } },
+    [/^sources\.ci\.verify\.timestamp: name the header of \{timestamp\}/],
   ],
   [
     "two doors on one path",

@@ -9,6 +9,8 @@ export interface Comment {
   /** What a reader sees, one line per block. */
   text: string;
   body: Json;
+  /** When it was made, epoch milliseconds. */
+  at: number;
 }
 
 export interface Tracker extends Disposable {
@@ -83,7 +85,41 @@ export function openYouTrack(options: TrackerOptions = {}): Tracker {
   });
 }
 
+/** GitHub's REST: a bearer token, its media type and version, Markdown; comments from `since` on, oldest first. */
+export function openGithub(options: TrackerOptions = {}): Tracker {
+  return openTracker(options, {
+    route: /^\/repos\/([\w-]+\/[\w.-]+\/issues\/\d+)\/comments$/,
+    scheme: /^Bearer \S+$/,
+    refuse: (status, why) =>
+      json(status, { message: why, documentation_url: "https://docs.github.com/rest", status: String(status) }),
+    careless({ headers }) {
+      if (headers.get("accept") !== "application/vnd.github+json") return "Accept";
+      return headers.get("x-github-api-version") === "2022-11-28" ? null : "X-GitHub-Api-Version";
+    },
+    make(body) {
+      onlyKeys(body, ["body"], "the comment");
+      if (typeof body.body !== "string" || body.body.trim() === "") throw new Error("body is missing");
+      if (body.body.length > 65_536) throw new Error("body is too long (maximum is 65536 characters)");
+      return body.body;
+    },
+    made: ({ id, text }) => json(201, { id: Number(id), body: text, user: { login: "acme-bot" } }),
+    list(comments, query) {
+      const since = Date.parse(query.get("since") ?? "1970-01-01T00:00:00Z");
+      if (Number.isNaN(since)) return json(422, { message: "Invalid request" });
+      const some = comments
+        .filter(({ at }) => at >= since)
+        .slice(0, Math.min(100, Number(query.get("per_page") ?? 30)));
+      return json(
+        200,
+        some.map(({ id, text }) => ({ id: Number(id), body: text, user: { login: "acme-bot" } })),
+      );
+    },
+  });
+}
+
 interface Dialect {
+  /** What else a careful client of this one says or does not say. */
+  careless?(request: Received): string | null;
   route: RegExp;
   scheme: RegExp;
   refuse(status: number, why: string): Answered;
@@ -106,7 +142,7 @@ function openTracker({ script = [], authorization, issues }: TrackerOptions, dia
     if (issue === "") return dialect.refuse(404, "no such resource");
     if (authorization === undefined ? !dialect.scheme.test(as) : as !== authorization)
       return dialect.refuse(401, "Unauthorized");
-    const careless = carelessness(request, "tracker");
+    const careless = carelessness(request, "tracker") ?? dialect.careless?.(request);
     if (careless) return fault(careless);
     if (issues && !issues.includes(issue))
       return dialect.refuse(404, "Issue does not exist or you do not have permission to see it.");
@@ -115,7 +151,7 @@ function openTracker({ script = [], authorization, issues }: TrackerOptions, dia
     if (request.method !== "POST") return dialect.refuse(405, "Method Not Allowed");
     try {
       const body = strictObject(request.text);
-      const comment = { id: String(10_000 + comments.length), issue, text: dialect.make(body), body };
+      const comment = { id: String(10_000 + comments.length), issue, text: dialect.make(body), body, at: Date.now() };
       comments.push(comment);
       return dialect.made(comment);
     } catch (error) {

@@ -28,8 +28,8 @@ describe("the public side", () => {
     expect(new URL(publicUrl).port).not.toBe("0");
     expect(adminUrl).not.toBe(publicUrl);
     expect(doors).toEqual([
-      { source: "jira", url: `${publicUrl}/jira/openclaw`, header: "X-Meshmac-Jira-Token" },
-      { source: "youtrack", url: `${publicUrl}/youtrack/webhook`, header: "X-YouTrack-Token" },
+      { source: "jira", url: `${publicUrl}/jira/openclaw`, header: "X-Meshmac-Jira-Token", proof: "token" },
+      { source: "youtrack", url: `${publicUrl}/youtrack/webhook`, header: "X-YouTrack-Token", proof: "token" },
     ]);
   });
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { configSchema } from "../../src/config.ts";
 import { sha256 } from "../../src/core/intent.ts";
 import type { JsonObject } from "../../src/core/json.ts";
+import type { Task } from "../../src/core/records.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { startAnnouncer } from "../../src/gateway/announce.ts";
 import { type Destinations, destinationsFrom } from "../../src/gateway/destinations.ts";
@@ -133,8 +134,8 @@ export class Stage {
   }
 
   /** Takes a run of the source `jira` through queued, running and its end; answers its id. */
-  async run(state: "succeeded" | "failed" = "failed", issue_key = "MOB-12"): Promise<string> {
-    const task = await queue(this.store, { issue_key, source: "jira" });
+  async run(state: "succeeded" | "failed" = "failed", issue_key = "MOB-12", more: Partial<Task> = {}): Promise<string> {
+    const task = await queue(this.store, { issue_key, source: "jira", ...more });
     const lease = await leased(this.store, askOf());
     await this.store.finish(resultOf(heldOf(lease), state, { failing_target: "AppTests.CartTests/testTotal" }));
     return task.run_id;

@@ -289,7 +289,7 @@ describe.each(["jira", "youtrack"])("%s", (kind) => {
 
   test("finds its own comment again", () => {
     const post: Post = comment.post(announcement, entry, marker);
-    const find = comment.find(announcement, entry);
+    const find = comment.find(announcement, entry, marker);
     expect(find).toMatchObject({
       method: "GET",
       url: expect.stringContaining(kind === "jira" ? "orderBy=-created" : "$top="),

@@ -1,10 +1,10 @@
-import { emoji } from "../core/announcement.ts";
-import type { Announcement } from "../core/records.ts";
-import { plainLine } from "../core/plain.ts";
-import { webLink } from "../core/text.ts";
-import { shortLine } from "../core/words.ts";
+import { emoji } from "./announcement.ts";
+import type { Announcement } from "./records.ts";
+import { plainLine } from "./plain.ts";
+import { webLink } from "./text.ts";
+import { shortLine } from "./words.ts";
 
-/** Jira takes 32,767 characters and counts more than one sees; a comment that people read is far shorter. */
+/** Trackers take 32,767 characters (Jira, which counts more than one sees) and more; a comment that people read is far shorter. */
 export const longestComment = 8000;
 
 const lines = 20;
