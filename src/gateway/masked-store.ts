@@ -2,7 +2,8 @@ import { exactMask } from "../core/redact.ts";
 import { needlesOf } from "../core/redact-exact.ts";
 import type { Json } from "../core/json.ts";
 import type { Vault } from "../secrets.ts";
-import type { LogChunk, NodeStore } from "../stores/store.ts";
+import type { Report } from "../core/records.ts";
+import type { Entry, LogChunk, NodeStore } from "../stores/store.ts";
 
 /** How the gateway hides its own secrets by exact value. */
 export interface Masks {
@@ -66,6 +67,42 @@ export function maskDeep(value: Json, mask: (text: string) => string): Json {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskDeep(inner, mask)]));
 }
 
+/** Hides secrets in everything of a task that came with the delivery. */
+export function maskedTask(entry: Entry, masks: Masks): Entry {
+  const told = strangersText(entry.task);
+  if (masks.text(told) === told) return entry;
+  return { ...entry, task: maskDeep({ ...entry.task }, masks.text) as Entry["task"] };
+}
+
+/** Everything in a task that came with the delivery, in one text. */
+function strangersText({
+  issue_key,
+  project,
+  transition_id,
+  summary,
+  requested_by,
+  ref,
+  params,
+}: Entry["task"]): string {
+  let all = `${issue_key}\n${project}\n${transition_id}\n${summary}\n${requested_by}\n${ref}`;
+  for (const name in params) all += `\n${params[name]}`;
+  return all;
+}
+
+/** Hides secrets in everything of a report that somebody else wrote. */
+export function maskedReport(report: Report, masks: Masks): Report {
+  const text = (value: string | null) => (value === null ? null : masks.text(value));
+  return {
+    ...report,
+    workflow: masks.text(report.workflow),
+    branch: masks.text(report.branch),
+    commit: text(report.commit),
+    run_url: text(report.run_url),
+    failing_target: text(report.failing_target),
+    provider_run_id: masks.text(report.provider_run_id),
+  };
+}
+
 /** Wraps the store that nodes reach: what they hand in is masked by exact value before it is stored. */
 export function maskedStore(store: NodeStore, masks: Masks): NodeStore {
   const tails = new Map<string, Tail>();
@@ -104,16 +141,7 @@ export function maskedStore(store: NodeStore, masks: Masks): NodeStore {
         log_tail: result.log_tail.map(masks.text),
       });
     },
-    report: (report) =>
-      store.report({
-        ...report,
-        workflow: masks.text(report.workflow),
-        branch: masks.text(report.branch),
-        commit: text(report.commit),
-        run_url: text(report.run_url),
-        failing_target: text(report.failing_target),
-        provider_run_id: masks.text(report.provider_run_id),
-      }),
+    report: (report) => store.report(maskedReport(report, masks)),
     close: () => store.close(),
   };
 }

@@ -26,6 +26,7 @@ export interface Refusal {
 /** What became of a delivery. `key` is the id of the secret value that opened the door. */
 export type Outcome =
   | { outcome: "queued" | "duplicate"; run_id: string; task: Task; enqueue_ms: number; key: string | null }
+  | { outcome: "stored"; task: Task | null; key: string | null }
   | { outcome: "ignored"; reason: string; move: Move | null; key: string | null }
   | Refusal;
 
@@ -63,7 +64,7 @@ export const retryLater = (cause: string, key: string | null, task?: Task): Refu
 /** What `up` shows of a delivery. */
 export interface DeliveryStep {
   door: string;
-  outcome: DeliveryNote["outcome"];
+  outcome: DeliveryNote["outcome"] | "stored";
   status: number;
   reason: string | null;
   run_id: string | null;
@@ -111,10 +112,16 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   return answerSender(answerBody(outcome, correlation_id), correlation_id);
 }
 
-const said = { queued: "delivery queued", duplicate: "delivery duplicate", ignored: "delivery ignored" } as const;
+const said = {
+  queued: "delivery queued",
+  stored: "delivery stored",
+  duplicate: "delivery duplicate",
+  ignored: "delivery ignored",
+} as const;
 
 function answerBody(outcome: Exclude<Outcome, Refusal>, correlation_id: string): Json {
   if (outcome.outcome === "ignored") return { status: "ignored", reason: outcome.reason, correlation_id };
+  if (outcome.outcome === "stored") return { status: "stored", correlation_id };
   const { outcome: status, run_id } = outcome;
   if (status === "queued") return { status, run_id, correlation_id };
   return { status, run_id, hint: `to build it again: meshmac runs retry ${run_id}`, correlation_id };

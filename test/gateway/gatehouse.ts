@@ -38,6 +38,8 @@ export interface Wishes {
   commitWithin?: number;
   /** The gateway's clock, epoch milliseconds. */
   now?: () => number;
+  /** Does something to the state folder before the gateway opens. */
+  prepare?: (state_dir: string) => void;
   /** Puts something between the gateway and its store. */
   wrap?: (store: Store) => Store;
 }
@@ -108,6 +110,7 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   const state_dir = join(dir, "state");
   const store = await openSqlite({ path: join(state_dir, "meshmac.db"), state_dir, role: "owner" });
   await store.publish(rulesOf(config));
+  wishes.prepare?.(state_dir);
   const steps: DeliveryStep[] = [];
   const { commitWithin, now, wrap = (inner: Store) => inner } = wishes;
   const options = { config, vault, store: wrap(store), on: (step: DeliveryStep) => void steps.push(step) };

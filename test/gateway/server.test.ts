@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "../../src/core/error.ts";
 import { Notes } from "../../src/gateway/notes.ts";
 import { Quiet } from "../../src/gateway/quiet.ts";
 import { startReaper } from "../../src/gateway/reap.ts";
+import type { Store } from "../../src/stores/store.ts";
 import { butFor, eventually, openGatehouse, raw, told, wanted } from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
@@ -74,16 +75,36 @@ describe("health", () => {
     expect(body).toMatchObject({ state: "ready", failing: [], mesh_node_id: "mac-07", version: expect.any(String) });
   });
 
-  test("is bad while it cannot, and says why on the admin side alone", async () => {
-    await using house = await openGatehouse({
-      wrap: (store) => butFor(store, { check: () => Promise.reject(new Error("read-only")) }),
+  const readOnly = (store: Store) =>
+    butFor(store, {
+      check: () => Promise.reject(new Error("read-only")),
+      accept: () => Promise.reject(new Error("read-only")),
     });
+
+  test("of a gateway whose store cannot be written is that of one which takes deliveries and wants no new ones", async () => {
+    await using house = await openGatehouse({ wrap: readOnly });
+    const ask = async (path: string) => (await fetch(house.server.publicUrl + path)).status;
+    expect([await ask("/healthz"), await ask("/readyz")]).toEqual([200, 503]);
+    await house.deliver();
+    const { status, body } = await told(fetch(`${house.server.adminUrl}/readyz`));
+    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store"]]);
+    expect(body.spool).toMatchObject({
+      waiting: 1,
+      bytes: expect.any(Number),
+      oldest_at: expect.any(Number),
+      away: true,
+    });
+  });
+
+  test("is bad where the spool is no help either, and says why on the admin side alone", async () => {
+    const unusable = (state_dir: string) => writeFileSync(join(state_dir, "spool"), "not a folder");
+    await using house = await openGatehouse({ wrap: readOnly, prepare: unusable });
     for (const path of ["/healthz", "/readyz"]) {
       const { status, body } = await told(fetch(house.server.publicUrl + path));
       expect([status, body]).toEqual([503, { status: "unavailable" }]);
     }
     const { status, body } = await told(fetch(`${house.server.adminUrl}/readyz`));
-    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store"]]);
+    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store", "spool"]]);
     // Not a reason to start it over.
     expect((await fetch(`${house.server.publicUrl}/startupz`)).status).toBe(200);
   });
