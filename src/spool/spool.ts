@@ -156,10 +156,7 @@ export class Spool {
   /** Deletes the segments of which nothing is left, and writes down how far the others are. Never throws: what is lost of it is only repeated. */
   async settle(): Promise<void> {
     if (!this.#flushing && this.#active?.left === 0) this.#active = null;
-    for (const segment of [...this.#segments].filter((one) => one.left === 0 && one !== this.#active)) {
-      this.#segments.delete(segment);
-      await segment.remove().catch(() => {});
-    }
+    await this.#sweep();
     if (this.#segments.size > 0) await this.#marks?.save().catch(() => {});
   }
 
@@ -291,6 +288,7 @@ export class Spool {
       } catch (fault) {
         const why = this.#failed(fault);
         await this.#sealActive();
+        await this.#sweep(); // or every try on a full disk would leave an empty file
         for (const { reject } of batch) reject(why);
       } finally {
         this.#waiting.settled(batch);
@@ -317,6 +315,13 @@ export class Spool {
     this.#segments.add(segment);
     this.#active = segment;
     return segment;
+  }
+
+  async #sweep(): Promise<void> {
+    for (const segment of [...this.#segments].filter((one) => one.left === 0 && one !== this.#active)) {
+      this.#segments.delete(segment);
+      await segment.remove().catch(() => {});
+    }
   }
 
   async #sealActive(): Promise<void> {
