@@ -48,7 +48,7 @@ export class Waiting {
       if (count > 0 && bytes > largestBatch) break;
       count++;
     }
-    return this.#pending.splice(0, count).sort((a, b) => a.kept.at - b.kept.at);
+    return this.#pending.splice(0, count).toSorted((a, b) => a.kept.at - b.kept.at);
   }
 
   settled(batch: Pending[]): void {

@@ -13,6 +13,7 @@ import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { startRedis } from "../fakes/redis-server.ts";
 import { askOf, heldOf, leased, queue, resultOf, rulesOf, until } from "../stores/conformance/given.ts";
+import { diceOf } from "./dice.ts";
 import { destinationAt, faultsOf, openWall } from "./wall.ts";
 
 // What must hold whatever fails: chats by the dice, and gateways that vanish between any two steps. `CHAOS_RUNS=500` for more.
@@ -155,16 +156,5 @@ function openMortal(store: Store, destinations: Destinations, dice: () => number
       void announcer.stop();
       void sender.stop();
     },
-  };
-}
-
-/** Numbers in [0, 1) that are the same for the same seed: mulberry32. */
-function diceOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

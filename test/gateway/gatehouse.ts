@@ -160,6 +160,9 @@ export async function told(answer: Promise<Response>): Promise<Told> {
   return { status, headers, body: { ...body } };
 }
 
+/** Puts a file where the spool's folder should be. For `prepare`. */
+export const withoutSpool = (state_dir: string): void => writeFileSync(join(state_dir, "spool"), "not a folder");
+
 /** The same store, but for what `over` does otherwise. */
 export const butFor = (store: Store, over: Partial<Store>): Store => ({ ...store, ...over });
 

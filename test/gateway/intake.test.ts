@@ -6,11 +6,12 @@ import type { Report } from "../../src/core/records.ts";
 import type { Entry, Store } from "../../src/stores/store.ts";
 import { butFor, eventually, type Gatehouse, openGatehouse, tokens, wanted, type Wishes } from "./gatehouse.ts";
 
+const gone = () => Promise.reject(new MeshError("unavailable", "redis at redis.example did not answer"));
+
 /** A store that goes away and comes back as a test says, and remembers in which order tasks entered it. */
 function faulty() {
   const state = { away: false, poison: new Set<string>(), entered: [] as string[], attempts: 0 };
   const wrap = (store: Store): Store => {
-    const gone = () => Promise.reject(new MeshError("unavailable", "redis at redis.example did not answer"));
     return butFor(store, {
       check: () => (state.away ? gone() : store.check()),
       report: (report: Report) => (state.away ? gone() : store.report(report)),

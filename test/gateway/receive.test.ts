@@ -1,10 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { MeshError } from "../../src/core/error.ts";
 import type { Json } from "../../src/core/json.ts";
-import { butFor, eventually, openGatehouse, type Payload, raw, secret, told, tokens, wanted } from "./gatehouse.ts";
+import {
+  butFor,
+  eventually,
+  openGatehouse,
+  type Payload,
+  raw,
+  secret,
+  told,
+  tokens,
+  wanted,
+  withoutSpool,
+} from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
 const tokenHeader = "x-meshmac-jira-token";
@@ -274,11 +283,10 @@ describe("a store in trouble", () => {
   test.each(troubles)(
     "that %s is 503 with Retry-After where the spool is no help either, and never a 2xx",
     async (_how, accept) => {
-      const unusable = (state_dir: string) => writeFileSync(join(state_dir, "spool"), "not a folder");
       await using house = await openGatehouse({
         commitWithin: 50,
         wrap: (store) => butFor(store, { accept }),
-        prepare: unusable,
+        prepare: withoutSpool,
       });
       const { status, headers, body } = await house.deliver();
       expect([status, body.error]).toEqual([503, "not stored"]);
@@ -287,8 +295,10 @@ describe("a store in trouble", () => {
   );
 
   test("that refuses the record itself keeps it out of the spool", async () => {
-    const accept = () => Promise.reject(new MeshError("data", "the store refused a record"));
-    await using house = await openGatehouse({ wrap: (store) => butFor(store, { accept }) });
+    const refusal = new MeshError("data", "the store refused a record");
+    await using house = await openGatehouse({
+      wrap: (store) => butFor(store, { accept: () => Promise.reject(refusal) }),
+    });
     expect((await house.deliver()).status).toBe(503);
     expect(house.server.spool()).toMatchObject({ waiting: 0, away: false });
   });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "../../src/core/error.ts";
 import { Notes } from "../../src/gateway/notes.ts";
 import { Quiet } from "../../src/gateway/quiet.ts";
 import { startReaper } from "../../src/gateway/reap.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { butFor, eventually, openGatehouse, raw, told, wanted } from "./gatehouse.ts";
+import { butFor, eventually, openGatehouse, raw, told, wanted, withoutSpool } from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
 
@@ -61,6 +61,12 @@ describe("the public side", () => {
   });
 });
 
+const readOnly = (store: Store) =>
+  butFor(store, {
+    check: () => Promise.reject(new Error("read-only")),
+    accept: () => Promise.reject(new Error("read-only")),
+  });
+
 describe("health", () => {
   test("is good while the store can be written", async () => {
     await using house = await openGatehouse();
@@ -74,12 +80,6 @@ describe("health", () => {
     const { body } = await told(fetch(`${house.server.adminUrl}/readyz`));
     expect(body).toMatchObject({ state: "ready", failing: [], mesh_node_id: "mac-07", version: expect.any(String) });
   });
-
-  const readOnly = (store: Store) =>
-    butFor(store, {
-      check: () => Promise.reject(new Error("read-only")),
-      accept: () => Promise.reject(new Error("read-only")),
-    });
 
   test("of a gateway whose store cannot be written is that of one which takes deliveries and wants no new ones", async () => {
     await using house = await openGatehouse({ wrap: readOnly });
@@ -97,8 +97,7 @@ describe("health", () => {
   });
 
   test("is bad where the spool is no help either, and says why on the admin side alone", async () => {
-    const unusable = (state_dir: string) => writeFileSync(join(state_dir, "spool"), "not a folder");
-    await using house = await openGatehouse({ wrap: readOnly, prepare: unusable });
+    await using house = await openGatehouse({ wrap: readOnly, prepare: withoutSpool });
     for (const path of ["/healthz", "/readyz"]) {
       const { status, body } = await told(fetch(house.server.publicUrl + path));
       expect([status, body]).toEqual([503, { status: "unavailable" }]);

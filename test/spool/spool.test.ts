@@ -6,6 +6,8 @@ import { everyLine, Folder, textsIn } from "./folder.ts";
 
 const kept = (text: string, line = "jira", at = 1_795_000_000_000) => ({ line, at, text });
 
+const mode = (path: string) => statSync(path).mode & 0o777;
+
 test("a frame reads back as it was written, whatever the text", () => {
   for (const text of ["", "{}", `{"summary":"größer \\u2028 🙂"}`, " two  spaces ", "\u2028", "a\rb"]) {
     const line = frame(kept(text));
@@ -99,7 +101,6 @@ test("is for its owner's eyes only", async () => {
   const spool = await folder.spool();
   await spool.append(kept("a"));
   await spool.setAside(kept("b"));
-  const mode = (path: string) => statSync(path).mode & 0o777;
   expect([mode(folder.dir), mode(join(folder.dir, "1")), mode(join(folder.dir, "refused"))]).toEqual([
     0o700, 0o700, 0o700,
   ]);
