@@ -14,6 +14,8 @@ export interface ForwarderOptions {
   spool: Spool;
   commitWithin: number;
   notes: Pick<Notes, "add">;
+  /** Epoch milliseconds. */
+  now: () => number;
   /** How fast the records of a source may go; one without goes as fast as the store. */
   buckets: Map<string, Bucket>;
   isAway(): boolean;
@@ -205,7 +207,7 @@ export class Forwarder {
 
   #tell({ spooled }: Record, { status, run_id }: { status: string; run_id: string | null }): void {
     const { source, at, correlation_id, subject } = aboutOf(spooled);
-    const ms = Date.now() - at;
+    const ms = this.#options.now() - at;
     log.info("spooled delivery forwarded", { door: source, outcome: status, correlation_id, run_id, subject, ms });
     if (status !== "duplicate" || spooled.kind !== "accept") return;
     const { issue_key } = spooled.entry.task;

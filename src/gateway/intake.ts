@@ -19,12 +19,18 @@ export interface IntakeOptions {
   commitWithin: number;
   masks: Masks;
   notes: Pick<Notes, "add">;
+  /** Epoch milliseconds. */
+  now: () => number;
 }
 
 export type Stored = { status: "stored" };
 
 /** What the spool holds, and whether the store is away. */
-export type SpoolState = SpoolFacts & { away: boolean };
+export type SpoolState = Omit<SpoolFacts, "oldest_at"> & {
+  /** How long the oldest record has waited, in milliseconds; null where there is none. */
+  oldest_ms: number | null;
+  away: boolean;
+};
 
 /**
  * The way of a verified delivery into the store, or into the spool where the store cannot take it now: it is on a disk when
@@ -41,7 +47,7 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    const { store, spool, commitWithin, notes, rates } = options;
+    const { store, spool, commitWithin, notes, rates, now } = options;
     this.#commit = new Deadline(commitWithin);
     this.#straight = spool.facts().waiting === 0;
     this.#buckets = new Map(
@@ -52,6 +58,7 @@ export class Intake {
       spool,
       commitWithin,
       notes,
+      now,
       buckets: this.#buckets,
       isAway: () => this.#away,
       lost: (why) => this.#lost(why),
@@ -77,7 +84,9 @@ export class Intake {
   }
 
   state(): SpoolState {
-    return { ...this.#options.spool.facts(), away: this.#away };
+    const { oldest_at, ...facts } = this.#options.spool.facts();
+    const oldest_ms = oldest_at === null ? null : this.#options.now() - oldest_at;
+    return { ...facts, oldest_ms, away: this.#away };
   }
 
   /** Forwards no more, and closes the spool; what it holds stays for the next start. */

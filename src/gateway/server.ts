@@ -73,6 +73,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     commitWithin: options.commitWithin ?? commitDeadline,
     masks,
     notes,
+    now,
   });
   const health = new Health(store, { away: () => intake.state().away, takes: () => intake.takes() });
   const failed = new FailedTokens();

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { openRedis } from "../../src/stores/redis.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { deliver, eventually, Household, jiraBody, type Process } from "../house/household.ts";
 
@@ -51,6 +52,11 @@ test.each(outages)(
         return spool.waiting === 0 && !spool.away;
       });
       expect((await fetch(`${url}/readyz`)).status).toBe(200);
+
+      const store = await openRedis({ url: redis.url, pool: "acme-ios" });
+      const facts = (await store.gateways()).map((row) => row.facts.spool);
+      await store.close();
+      expect(facts).toContainEqual(expect.objectContaining({ waiting: expect.any(Number), refused: 0 }));
 
       const runs = await runsOf(house);
       const built = Map.groupBy(runs, ({ issue_key }) => issue_key);

@@ -204,7 +204,7 @@ test("readiness names it, and is ready all the same", async () => {
   await stage.report("1");
   await stage.settled(1);
   const health = new Health(stage.store);
-  const spool = { waiting: 0, bytes: 0, oldest_at: null, refused: 0, fault: null, away: false };
+  const spool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };
   const answer = await answerReadiness(health, { node: "mac-07", notes: ["a page"], store: stage.store, spool }, "c-1");
   const body = await answer.json();
   expect(answer.status).toBe(200);

@@ -91,7 +91,7 @@ describe("health", () => {
     expect(body.spool).toMatchObject({
       waiting: 1,
       bytes: expect.any(Number),
-      oldest_at: expect.any(Number),
+      oldest_ms: expect.any(Number),
       away: true,
     });
   });
