@@ -18,21 +18,27 @@ function mountSmall(house: Household): Disposable | null {
 
 const canMount = process.platform === "linux" && process.getuid?.() === 0;
 
-/** Every file of the gateway ends at 64 KiB, in the middle of a record. */
-const withShortFiles: Starter = async (house) => {
-  const gateway = house.start(["serve"], {}, ["prlimit", "--fsize=65536"]);
-  const { public_url, admin_url } = await gateway.said("gateway listening");
-  return Object.assign(gateway, { url: String(public_url), admin: String(admin_url) });
-};
+/** A gateway that something else runs, to make its disk worse. */
+const under =
+  (...command: string[]): Starter =>
+  async (house) => {
+    const gateway = house.start(["serve"], {}, command);
+    const { public_url, admin_url } = await gateway.said("gateway listening");
+    return Object.assign(gateway, { url: String(public_url), admin: String(admin_url) });
+  };
+
+// Every file ends at 64 KiB, in the middle of a record.
+const withShortFiles = under("prlimit", "--fsize=65536");
+// Every third sync fails, with the records of its batch already written. -D: what is killed is the gateway, not strace.
+const failing = "inject=fdatasync:error=EIO:when=2+3";
+const withFailingSyncs = under("strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", failing);
+
+const asItIs = (): Disposable => ({ [Symbol.dispose]: () => {} });
 
 const disks: [what: string, possible: boolean, prepare: (house: Household) => Disposable | null, start: Starter][] = [
   ["a full disk", canMount, mountSmall, (house) => house.serve()],
-  [
-    "a disk that takes half a record",
-    Bun.which("prlimit") !== null,
-    () => ({ [Symbol.dispose]: () => {} }),
-    withShortFiles,
-  ],
+  ["a disk that takes half a record", Bun.which("prlimit") !== null, asItIs, withShortFiles],
+  ["a disk that fails to sync", Bun.which("strace") !== null, asItIs, withFailingSyncs],
 ];
 
 for (const [what, possible, prepare, start] of disks) {
