@@ -54,6 +54,7 @@ export class Forwarder {
   readonly #running: Promise<void>;
   #bell = Promise.withResolvers<void>();
   #pause = firstPause;
+  #failing = false;
   #adoptedAt = performance.now();
 
   constructor(options: ForwarderOptions) {
@@ -77,10 +78,7 @@ export class Forwarder {
     const { signal } = this.#over;
     while (!signal.aborted) {
       this.#bell = Promise.withResolvers<void>();
-      const ms = await this.#turn().catch((why: unknown) => {
-        log.error("spool not forwarded", { why });
-        return longestPause;
-      });
+      const ms = await this.#turn().then(this.#well, this.#failed);
       if (ms === 0 || signal.aborted) continue;
       const rest = new AbortController();
       const sleep = nap(Math.min(ms, adoptEvery), AbortSignal.any([signal, rest.signal]));
@@ -89,6 +87,18 @@ export class Forwarder {
       rest.abort();
     }
   }
+
+  readonly #well = (ms: number): number => {
+    this.#failing = false;
+    return ms;
+  };
+
+  /** Says once that the spool itself cannot be read. */
+  readonly #failed = (why: unknown): number => {
+    if (!this.#failing) log.error("spool not forwarded", { why });
+    this.#failing = true;
+    return longestPause;
+  };
 
   /** Forwards one batch; answers how long to wait for the next, in milliseconds. */
   async #turn(): Promise<number> {

@@ -6,11 +6,11 @@ export type HealthState = "warming" | "ready" | "draining" | "failed";
 /** What takes deliveries while the store cannot. */
 export interface Fallback {
   /** Whether a delivery found the store away, and nothing has been heard of it since. */
-  away(): boolean;
+  readonly away: boolean;
   takes(): Promise<boolean>;
 }
 
-const nothing: Fallback = { away: () => false, takes: async () => false };
+const nothing: Fallback = { away: false, takes: async () => false };
 const askEvery = 1000;
 const patience = 2000;
 
@@ -53,7 +53,7 @@ export class Health {
   /** What this gateway is doing, and what keeps it from being ready. */
   async state(): Promise<{ state: HealthState; failing: string[] }> {
     if (this.#draining) return { state: "draining", failing: [] };
-    if ((await this.writable()) && !this.#fallback.away()) return { state: "ready", failing: [] };
+    if ((await this.writable()) && !this.#fallback.away) return { state: "ready", failing: [] };
     return { state: "failed", failing: (await this.#fallback.takes()) ? ["store"] : ["store", "spool"] };
   }
 

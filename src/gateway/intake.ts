@@ -83,6 +83,11 @@ export class Intake {
     return this.#options.spool.takes();
   }
 
+  /** Whether a delivery found the store away, and nothing has been heard of it since. */
+  get away(): boolean {
+    return this.#away;
+  }
+
   state(): SpoolState {
     const { oldest_at, ...facts } = this.#options.spool.facts();
     const oldest_ms = oldest_at === null ? null : this.#options.now() - oldest_at;
@@ -144,11 +149,11 @@ export class Intake {
 
   #back(): void {
     this.#away = false;
-    log.info("store back, spool forwarded", { waiting: this.#options.spool.facts().waiting });
+    log.info("store back", { waiting: this.#options.spool.facts().waiting });
   }
 
   #caughtUp(): void {
-    if (!this.#straight) log.info("spool caught up");
+    if (!this.#straight) log.info("spool forwarded");
     this.#straight = true;
   }
 }

@@ -75,7 +75,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     notes,
     now,
   });
-  const health = new Health(store, { away: () => intake.state().away, takes: () => intake.takes() });
+  const health = new Health(store, intake);
   const failed = new FailedTokens();
   const reception: Reception = {
     locks: vault,

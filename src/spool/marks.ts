@@ -24,6 +24,11 @@ export class Marks {
     for (const [line, mark] of Object.entries(said)) if (isMark(mark)) this.#marks.set(line, mark);
   }
 
+  /** The highest segment that a mark names: a number must never come again, or its mark would cover what it does not mean. */
+  get highest(): number {
+    return Math.max(0, ...[...this.#marks.values()].map(([segment]) => segment));
+  }
+
   /** Says whether the record at this place was forwarded. */
   covers(line: string, place: Pick<Place, "segment" | "offset">): boolean {
     const mark = this.#marks.get(line);

@@ -36,7 +36,7 @@ export async function takeRoom(dir: string, takeLock: TakeLock): Promise<Room> {
  */
 export async function adopt(dir: string, { folder }: Room, next: number, takeLock: TakeLock): Promise<number[]> {
   const adopted: number[] = [];
-  for (const name of await readdir(dir)) {
+  for (const name of (await readdir(dir)).toSorted()) {
     const other = join(dir, name);
     if (name === refusedFolder || other === folder || (await segmentsIn(other)).length === 0) continue;
     let leave: () => void;

@@ -65,9 +65,13 @@ export class Segment {
     await writer?.close().catch(() => {});
   }
 
-  /** Reads the texts of records at these places; null for one that the disk gave back otherwise than it was written. */
+  /** Reads the texts of records at these places; null for one that is gone, or not what was written. */
   async read(places: { offset: number; length: number }[]): Promise<(string | null)[]> {
-    const file = await open(this.path, constants.O_RDONLY);
+    const file = await open(this.path, constants.O_RDONLY).catch((fault: unknown) => {
+      if (fault instanceof Error && "code" in fault && fault.code === "ENOENT") return null;
+      throw fault;
+    });
+    if (!file) return places.map(() => null);
     try {
       const texts: (string | null)[] = [];
       for (const { offset, length } of places) {

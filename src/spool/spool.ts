@@ -84,7 +84,7 @@ export class Spool {
 
   /** Takes a room and finds what is still to be forwarded. Throws `permission` or `unavailable` where the disk does not let us; `append` tries again. */
   async open(): Promise<void> {
-    if (this.#room) return;
+    if (this.#room && !this.#opening) return;
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });
@@ -220,16 +220,16 @@ export class Spool {
     try {
       room = await takeRoom(dir, takeLock);
       const numbers = await segmentsIn(room.folder);
-      this.#next = Math.max(0, ...numbers) + 1;
       this.#marks = new Marks(room.folder);
       await this.#marks.load();
+      this.#next = Math.max(this.#marks.highest, ...numbers) + 1;
       await this.#refused.look();
       await this.#load(numbers, room.folder);
       this.#room = room;
       await this.#adopt();
       this.#well();
     } catch (fault) {
-      if (!this.#room) room?.leave();
+      room?.leave();
       throw this.#failed(fault);
     }
   }
@@ -238,10 +238,16 @@ export class Spool {
     if (!this.#room) return false;
     // What is adopted comes before what is written from now on.
     await this.#sealActive();
-    const numbers = await adopt(this.#options.dir, this.#room, this.#next, this.#options.takeLock);
+    const { dir, takeLock } = this.#options;
+    const numbers = await adopt(dir, this.#room, this.#next, takeLock).catch((why: unknown) => {
+      log.warn("spool of another gateway not adopted", { dir, why });
+      return [];
+    });
+    if (numbers.length === 0) return false;
     this.#next += numbers.length;
     await this.#load(numbers, this.#room.folder);
-    return numbers.length > 0;
+    await this.#refused.look();
+    return true;
   }
 
   /** Lines up what stands in these segments and was not forwarded. */

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { type Next, Spool } from "../../src/spool/spool.ts";
 import { takeLock } from "../../src/stores/sqlite/lock.ts";
 
+// Every append waits for the disk, and others may be using it.
+if (process.env.NODE_ENV === "test") (await import("bun:test")).setDefaultTimeout(60_000);
+
 /** A folder for spools, with the real lock; it goes with its spools. */
 export class Folder {
   readonly dir = join(mkdtempSync(join(tmpdir(), "meshmac-spool-")), "spool");
