@@ -15,6 +15,7 @@ const mayImport: Record<string, string[]> = {
   "src/sources": ["src/core"],
   "src/chats": ["src/core"],
   "src/pagers": ["src/core"],
+  "src/spool": ["src/core", "src/log.ts"],
   "src/stores": ["src/core", "src/log.ts", "src/secrets.ts", "src/http.ts"],
   "src/worker": ["src/core", "src/stores", "src/log.ts", "src/version.ts"],
   "src/gateway": [
@@ -23,6 +24,7 @@ const mayImport: Record<string, string[]> = {
     "src/sources",
     "src/chats",
     "src/pagers",
+    "src/spool",
     "src/stores",
     "src/viewer",
     "src/http.ts",

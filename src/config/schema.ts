@@ -56,6 +56,8 @@ export const lane = z.strictObject({
 
 const laneName = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, { error: "expected letters, digits, _ -, at most 64" });
 
+const holdsRecords = (bytes: number): boolean => bytes >= 1024 ** 2;
+
 const gateway = z.strictObject({
   listen: address.prefault("127.0.0.1:8787"),
   public_url: origin.refine((url) => url.startsWith("https://"), { error: "expected an https:// URL" }).optional(),
@@ -73,6 +75,9 @@ const gateway = z.strictObject({
   max_in_flight: z.int().min(1).default(512),
   drain_delay: duration.prefault("5s"),
   sends: z.boolean().default(true),
+  spool: z
+    .strictObject({ limit: size.refine(holdsRecords, { error: "expected at least 1MiB" }).prefault("256MiB") })
+    .prefault({}),
 });
 
 // What reaches a gateway as any outbound entry does; a worker has waits of its own.

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { retryOptions } from "./retry.ts";
-import { limit } from "./units.ts";
+import { limit, rate } from "./units.ts";
 
 /** What every outbound entry of the configuration takes, `comment` included. */
 export const outboundOptions = z.strictObject({
@@ -11,10 +11,7 @@ export const outboundOptions = z.strictObject({
   client_cert: z.string().optional(),
   client_key: z.string().optional(),
   allow_http: z.boolean().default(false),
-  rate: z
-    .string()
-    .regex(/^\d{1,5}\/(s|m)$/, { error: "expected a rate like 5/s or 60/m" })
-    .optional(),
+  rate: rate.optional(),
 });
 
 export type Outbound = z.output<typeof outboundOptions>;

@@ -24,6 +24,9 @@ export const size = z
     return Number.parseInt(text, 10) * bytesPer[unit];
   });
 
+/** A rate as the configuration writes it: `5/s`, `60/m`. */
+export const rate = z.string().regex(/^\d{1,5}\/(s|m)$/, { error: "expected a rate like 5/s or 60/m" });
+
 export interface Address {
   host: string;
   port: number;

@@ -9,6 +9,7 @@ import { clientOf } from "./client-ip.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
 import { answerHealth, answerReadiness, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
+import type { SpoolState } from "./intake.ts";
 import { type BunServer, listen, originOf } from "./listener.ts";
 import type { Masks } from "./masked-store.ts";
 
@@ -23,11 +24,12 @@ export interface AdminOptions {
   mask: (text: string) => string;
   /** What people must know although deliveries can be taken. */
   notes: () => string[];
+  spool: () => SpoolState;
 }
 
 /** Opens the admin side: run pages, their logs and the API, on a listener of its own, for whoever shows its token or is on this machine. */
 export function openAdmin(options: AdminOptions): { server: BunServer; url: string } {
-  const { config, store, health, masks, mask, notes } = options;
+  const { config, store, health, masks, mask, notes, spool } = options;
   const { listen: at, url } = config.gateway.admin;
   const routes = adminRoutes({ store, mask, maskLog: masks.bytes });
 
@@ -36,8 +38,10 @@ export function openAdmin(options: AdminOptions): { server: BunServer; url: stri
     const path = pathOf(request.url);
     const refusal = refusalOf(request, server, options);
     if (healthPaths.includes(path)) {
-      if (path === "/readyz" && !refusal)
-        return await answerReadiness(health, { node: config.node.id, notes: notes(), store, mask }, correlation_id);
+      if (path === "/readyz" && !refusal) {
+        const more = { node: config.node.id, notes: notes(), store, mask, spool: spool() };
+        return await answerReadiness(health, more, correlation_id);
+      }
       return await answerHealth(path, health, correlation_id);
     }
     if (refusal) {

@@ -9,7 +9,7 @@ import { destinationsFrom } from "./destinations.ts";
 import { pagersFrom } from "./escalate-pagers.ts";
 import { type Escalation, startEscalation } from "./escalate.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { maskDeep, maskedReport, maskedStore, type Masks, masksOf } from "./masked-store.ts";
+import { maskedReport, maskedStore, maskedTask, type Masks, masksOf } from "./masked-store.ts";
 import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
 import { rulesOf } from "./rules.ts";
@@ -59,6 +59,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     durability: store.about.durability,
     sending: sender?.underWay() ?? 0,
     notes: notes(),
+    spool: server.spool(),
   });
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
@@ -110,11 +111,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
 
 /** The store, but no task and no report enters it with a secret of ours in it, whoever wrote that into an issue or a build. */
 function maskingStrangers(store: Store, masks: Masks): Store {
-  const accept = (entry: Entry) => {
-    const told = strangersText(entry.task);
-    const clean = masks.text(told) === told;
-    return store.accept(clean ? entry : { ...entry, task: maskDeep({ ...entry.task }, masks.text) as Entry["task"] });
-  };
+  const accept = (entry: Entry) => store.accept(maskedTask(entry, masks));
   const report = (told: Report) => store.report(maskedReport(told, masks));
   return new Proxy(store, {
     get(target, name) {
@@ -124,21 +121,6 @@ function maskingStrangers(store: Store, masks: Masks): Store {
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
-}
-
-/** Everything in a task that came with the delivery, in one text. */
-function strangersText({
-  issue_key,
-  project,
-  transition_id,
-  summary,
-  requested_by,
-  ref,
-  params,
-}: Entry["task"]): string {
-  let all = `${issue_key}\n${project}\n${transition_id}\n${summary}\n${requested_by}\n${ref}`;
-  for (const name in params) all += `\n${params[name]}`;
-  return all;
 }
 
 /** Publishes lanes, locks and lease numbers, and again while the store cannot be reached or may have forgotten them. */

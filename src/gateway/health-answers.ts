@@ -2,13 +2,14 @@ import { version } from "../version.ts";
 import type { LaneRow, Store } from "../stores/store.ts";
 import { answerJson } from "./answer.ts";
 import type { Health } from "./health.ts";
+import type { SpoolState } from "./intake.ts";
 
 /** What supervisors and proxies ask, on every side. */
 export const healthPaths = ["/healthz", "/readyz", "/startupz"];
 
 /** Answers a health path: can a delivery be taken, should new ones come here, has it started. Says no more than that. */
 export async function answerHealth(path: string, health: Health, correlation_id: string): Promise<Response> {
-  const good = path === "/healthz" ? await health.writable() : await isReady(path, health);
+  const good = path === "/healthz" ? await health.takes() : await isReady(path, health);
   return answerJson(good ? 200 : 503, { status: good ? "ok" : "unavailable" }, correlation_id);
 }
 
@@ -18,10 +19,12 @@ async function isReady(path: string, health: Health): Promise<boolean> {
   return (await health.state()).state === "ready";
 }
 
-export interface ReadinessFacts {
+/** What the admin side adds to the bare answer. */
+export interface Readiness {
   node: string;
   notes: string[];
   store: Pick<Store, "destinations" | "lanes">;
+  spool: SpoolState;
   /** Hides secrets in what an operator wrote. */
   mask: (text: string) => string;
 }
@@ -29,12 +32,13 @@ export interface ReadinessFacts {
 /** Answers `/readyz` with its reasons, for the admin side only. `notes` are for people, and no reason to be taken out of service. */
 export async function answerReadiness(
   health: Health,
-  { node, notes, store, mask }: ReadinessFacts,
+  { node, notes, store, spool, mask }: Readiness,
   correlation_id: string,
 ): Promise<Response> {
   const { state, failing } = await health.state();
   const found = state === "ready" ? await Promise.all([closedDestinations(store), heldUpLanes(store, mask)]) : [];
-  const body = { state, failing, notes: [...notes, ...found.flat()], mesh_node_id: node, version };
+  const about = { notes: [...notes, ...found.flat()], spool: { ...spool }, mesh_node_id: node, version };
+  const body = { state, failing, ...about };
   return answerJson(state === "ready" ? 200 : 503, body, correlation_id);
 }
 

@@ -3,12 +3,21 @@ import type { Store } from "../stores/store.ts";
 
 export type HealthState = "warming" | "ready" | "draining" | "failed";
 
+/** What takes deliveries while the store cannot. */
+export interface Fallback {
+  /** Whether a delivery found the store away, and nothing has been heard of it since. */
+  readonly away: boolean;
+  takes(): Promise<boolean>;
+}
+
+const nothing: Fallback = { away: false, takes: async () => false };
 const askEvery = 1000;
 const patience = 2000;
 
-/** Knows whether this gateway can take a delivery: asks the store for a real write, at most once a second. */
+/** Knows whether this gateway can take a delivery, into the store or the spool: asks the store for a real write, at most once a second. */
 export class Health {
   readonly #store: Pick<Store, "check">;
+  readonly #fallback: Fallback;
   readonly #now: () => number;
   #asked = Number.NEGATIVE_INFINITY;
   #asking: Promise<boolean> | undefined;
@@ -16,8 +25,9 @@ export class Health {
   #draining = false;
 
   /** `now` is a monotonic clock in milliseconds. */
-  constructor(store: Pick<Store, "check">, now: () => number = () => performance.now()) {
+  constructor(store: Pick<Store, "check">, fallback: Fallback = nothing, now: () => number = () => performance.now()) {
     this.#store = store;
+    this.#fallback = fallback;
     this.#now = now;
   }
 
@@ -35,10 +45,16 @@ export class Health {
     return this.#writable;
   }
 
+  /** Whether a delivery can be taken now, into the store or the spool. */
+  async takes(): Promise<boolean> {
+    return (await this.writable()) || (await this.#fallback.takes());
+  }
+
   /** What this gateway is doing, and what keeps it from being ready. */
   async state(): Promise<{ state: HealthState; failing: string[] }> {
     if (this.#draining) return { state: "draining", failing: [] };
-    return (await this.writable()) ? { state: "ready", failing: [] } : { state: "failed", failing: ["store"] };
+    if ((await this.writable()) && !this.#fallback.away) return { state: "ready", failing: [] };
+    return { state: "failed", failing: (await this.#fallback.takes()) ? ["store"] : ["store", "spool"] };
   }
 
   /** The last thing known, without asking the store. */

@@ -1,9 +1,9 @@
 import { exactMask } from "../core/redact.ts";
 import { needlesOf } from "../core/redact-exact.ts";
 import type { Json } from "../core/json.ts";
-import type { Report } from "../core/records.ts";
 import type { Vault } from "../secrets.ts";
-import type { LogChunk, NodeStore } from "../stores/store.ts";
+import type { Report } from "../core/records.ts";
+import type { Entry, LogChunk, NodeStore } from "../stores/store.ts";
 
 /** How the gateway hides its own secrets by exact value. */
 export interface Masks {
@@ -65,6 +65,30 @@ export function maskDeep(value: Json, mask: (text: string) => string): Json {
   if (Array.isArray(value)) return value.map((inner) => maskDeep(inner, mask));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskDeep(inner, mask)]));
+}
+
+/** Hides secrets in everything of a task that came with the delivery. */
+export function maskedTask(entry: Entry, masks: Masks): Entry {
+  const told = strangersText(entry.task);
+  if (masks.text(told) === told) return entry;
+  return { ...entry, task: maskDeep({ ...entry.task }, masks.text) as Entry["task"] };
+}
+
+/** Everything in a task that came with the delivery, in one text. */
+function strangersText({
+  issue_key,
+  issue_id,
+  issue_url,
+  project,
+  transition_id,
+  summary,
+  requested_by,
+  ref,
+  params,
+}: Entry["task"]): string {
+  let all = `${issue_key}\n${issue_id}\n${issue_url}\n${project}\n${transition_id}\n${summary}\n${requested_by}\n${ref}`;
+  for (const name in params) all += `\n${params[name]}`;
+  return all;
 }
 
 /** Wraps the store that nodes reach: what they hand in is masked by exact value before it is stored. */

@@ -27,6 +27,7 @@ export interface Refusal {
 export type Outcome =
   | { outcome: "queued" | "duplicate"; run_id: string; task: Task; enqueue_ms: number; key: string | null }
   | { outcome: "stored" | "duplicate"; report: Report; key: string | null }
+  | { outcome: "stored"; task: Task | null; key: string | null }
   | { outcome: "ignored"; reason: string; move: Move | null; key: string | null }
   | Refusal;
 
@@ -115,7 +116,7 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
 
 const said = {
   queued: "delivery queued",
-  stored: "report stored",
+  stored: "delivery stored",
   duplicate: "delivery duplicate",
   ignored: "delivery ignored",
 } as const;
@@ -123,6 +124,7 @@ const said = {
 function answerBody(outcome: Exclude<Outcome, Refusal>, correlation_id: string): Json {
   if (outcome.outcome === "ignored") return { status: "ignored", reason: outcome.reason, correlation_id };
   if ("report" in outcome) return { status: outcome.outcome, report: subjectOf(outcome.report), correlation_id };
+  if (outcome.outcome === "stored") return { status: "stored", correlation_id };
   const { outcome: status, run_id } = outcome;
   if (status === "queued") return { status, run_id, correlation_id };
   return { status, run_id, hint: `to build it again: meshmac runs retry ${run_id}`, correlation_id };

@@ -1,28 +1,24 @@
 import { decide } from "../core/decide.ts";
-import { MeshError } from "../core/error.ts";
 import { isObject, type JsonObject, parseStranger } from "../core/json.ts";
 import { Malformed, type Move } from "../core/move.ts";
 import type { Mark, Report, Task } from "../core/records.ts";
 import { proofOf } from "../core/verify.ts";
-import type { Deadline } from "../stores/deadline.ts";
-import type { Accepted, Store } from "../stores/store.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientOf } from "./client-ip.ts";
 import { judgeHeaders, type Locks } from "./credentials.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Door } from "./door.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
+import type { Intake } from "./intake.ts";
 import { type Outcome, type Refusal, refused, retryLater, unauthorized } from "./outcome.ts";
 
 /** What all doors of a gateway share. */
 export interface Reception {
   locks: Locks;
-  store: Pick<Store, "accept" | "report">;
+  intake: Pick<Intake, "accept" | "report">;
   failed: FailedTokens;
   maxBody: number;
   maxInFlight: number;
-  /** The time that the store has to take a task; YouTrack hangs up after five seconds. */
-  commit: Deadline;
   /** Epoch milliseconds. */
   now: () => number;
   /** Verified deliveries whose body is being read or stored. */
@@ -94,7 +90,7 @@ async function read(delivery: Delivery, bytes: Uint8Array, key: string | null, r
   try {
     const seen = door.source.read(parse(bytes, door), request.headers, door.entry);
     if ("ignored" in seen) return { outcome: "ignored", reason: seen.ignored, move: null, key };
-    if ("report" in seen) return await hand({ ...seen.report, source: door.name }, key, reception);
+    if ("report" in seen) return await hand({ ...seen.report, source: door.name }, delivery, key, reception);
     move = seen.move;
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -137,28 +133,26 @@ function parsed(text: string, hint: string) {
   }
 }
 
-/** Stores a task within the deadline. Later it may still be stored: the sender's next try is then a duplicate of that run. */
+/** Stores a task, or keeps it for the store. One that neither took in time may still be stored: the sender's next try is then a duplicate of that run. */
 async function store(task: Task, marks: Mark[], key: string | null, reception: Reception): Promise<Outcome> {
   const from = performance.now();
-  let accepted: Accepted;
+  let accepted: Awaited<ReturnType<Intake["accept"]>>;
   try {
-    const accepting = reception.store.accept({ task, marks, seen_at: task.accepted_at });
-    accepted = await reception.commit.within(accepting, tooLate);
+    accepted = await reception.intake.accept({ task, marks, seen_at: task.accepted_at });
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key, task);
   }
+  if (accepted.status === "stored") return { outcome: "stored", task, key };
   const enqueue_ms = Math.round((performance.now() - from) * 100) / 100;
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
 }
 
-/** Hands in the finished build that a delivery tells of; a repeat is said to be one, and announced no second time. */
-async function hand(report: Report, key: string | null, reception: Reception): Promise<Outcome> {
+/** Hands in the finished build that a delivery tells of, or keeps it for the store; a repeat is said to be one, and announced no second time. */
+async function hand(report: Report, delivery: Delivery, key: string | null, { intake }: Reception): Promise<Outcome> {
   try {
-    const word = await reception.commit.within(reception.store.report(report), tooLate);
-    return { outcome: word === "new" ? "stored" : "duplicate", report, key };
+    const word = await intake.report(report, delivery);
+    return { outcome: word === "seen" ? "duplicate" : "stored", report, key };
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key);
   }
 }
-
-const tooLate = (): Error => new MeshError("unavailable", "the store did not answer in time");

@@ -1,12 +1,15 @@
+import { join } from "node:path";
 import type { Config } from "../config.ts";
+import { log } from "../log.ts";
 import type { Vault } from "../secrets.ts";
 import type { Source } from "../sources/source.ts";
-import { Deadline } from "../stores/deadline.ts";
+import { Spool } from "../spool/spool.ts";
 import type { Store } from "../stores/store.ts";
 import { openAdmin } from "./admin.ts";
 import { doorsOf } from "./door.ts";
 import { FailedTokens } from "./failed-tokens.ts";
 import { Health, type HealthState } from "./health.ts";
+import { Intake, type SpoolState } from "./intake.ts";
 import { type BunServer, originOf } from "./listener.ts";
 import { masksOf } from "./masked-store.ts";
 import { Notes } from "./notes.ts";
@@ -45,6 +48,8 @@ export interface Server {
   socket: string | null;
   doors: { source: string; url: string; header: string; proof: "token" | "signature" }[];
   state(): HealthState;
+  /** What waits on this machine's disk for the store. */
+  spool(): SpoolState;
   /** Says 503 on `/readyz` at once, keeps the doors open for `delayMs`, then answers what it accepted and closes. */
   drain(delayMs: number): Promise<void>;
   /** Closes now. */
@@ -61,22 +66,31 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const { gateway } = config;
   const doors = doorsOf(config, sources);
   const masks = masksOf(vault);
-  const health = new Health(store);
+  const notes = new Notes(store);
+  const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
+  const spool = await openSpool(config);
+  const intake = new Intake({
+    store,
+    spool,
+    rates: Object.fromEntries(Object.entries(config.sources).map(([name, { rate }]) => [name, rate])),
+    commitWithin: options.commitWithin ?? commitDeadline,
+    masks,
+    notes,
+    now,
+  });
+  const health = new Health(store, intake);
   const failed = new FailedTokens();
   const reception: Reception = {
     locks: vault,
-    store,
+    intake,
     failed,
     maxBody: gateway.max_body,
     maxInFlight: gateway.max_in_flight,
-    commit: new Deadline(options.commitWithin ?? commitDeadline),
     now,
     inFlight: 0,
   };
-  const notes = new Notes(store);
   const quiet = new Quiet();
   const ledger: Ledger = { notes, quiet, on: options.on };
-  const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
   let open: BunServer[] = [];
   let nodeSide: NodeSide | null = null;
   try {
@@ -91,6 +105,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       masks,
       mask: options.mask ?? masks.text,
       notes: options.notes ?? (() => []),
+      spool: () => intake.state(),
     });
     open = [publicSide, adminSide.server];
     nodeSide = openNodes({ config, vault, store, failed, masks, quiet });
@@ -110,6 +125,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
         proof: verify.token ? "token" : "signature",
       })),
       state: () => health.last,
+      spool: () => intake.state(),
       async drain(delayMs) {
         health.drain();
         await Promise.race([Bun.sleep(delayMs), closed.promise]);
@@ -123,10 +139,22 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       health.drain();
       closed.resolve();
       await Promise.all([publicSide.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
+      await Promise.race([intake.close(), Bun.sleep(goodbye)]);
       await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
   } catch (error) {
-    await Promise.all([...open.map((server) => server.stop(true)), socket?.stop()]);
+    await Promise.all([...open.map((server) => server.stop(true)), socket?.stop(), intake.close()]);
     throw error;
   }
+}
+
+/** Opens the spool. One that the disk does not let us have is looked for again when it is needed: a gateway whose store is well does without. */
+async function openSpool({ state_dir, gateway }: Config): Promise<Spool> {
+  const { takeLock } = await import("../stores/sqlite/lock.ts");
+  const dir = join(state_dir, "spool");
+  const spool = new Spool({ dir, limit: gateway.spool.limit, takeLock: (path) => takeLock(path, "owner") });
+  await spool.open().catch(() => {});
+  const { waiting, oldest_at } = spool.facts();
+  if (waiting > 0) log.info("spooled deliveries found", { waiting, oldest_ms: Date.now() - (oldest_at ?? 0) });
+  return spool;
 }

@@ -6,7 +6,7 @@ import type { Post, Reply, Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
-import { duration } from "../core/units.ts";
+import { duration, rate } from "../core/units.ts";
 import type { Verify } from "../core/verify.ts";
 import { buildWhen, taskOptions } from "../core/wanted.ts";
 
@@ -20,6 +20,7 @@ export const sourceOptions = z.strictObject({
   token: secret,
   allow_ips: z.array(senderRange).default([]),
   dedupe_window: duration.prefault("5m"),
+  rate: rate.optional(),
   build_when: z.array(buildWhen).min(1),
   task: taskOptions,
 });

@@ -35,6 +35,15 @@ export class Deadline {
     });
   }
 
+  /** Rejects all that still wait, in the order in which they came. */
+  expireAll(): void {
+    for (const waiting of this.#line.slice(this.#head)) {
+      waiting.expire?.();
+      waiting.expire = undefined;
+    }
+    this.#forget();
+  }
+
   #answered(waiting: Waiting): void {
     waiting.expire = undefined;
     this.#forget();

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Destinations } from "../../src/gateway/destinations.ts";
-import { diceOf, stores, survive } from "./gateways.ts";
+import { diceOf } from "./dice.ts";
+import { stores, survive } from "./gateways.ts";
 import { destinationAt, faultsOf, openWall } from "./wall.ts";
 
 // What must hold whatever fails: chats by the dice, and gateways that vanish between any two steps. `CHAOS_RUNS=500` for more.

@@ -147,17 +147,6 @@ function openMortal(
   };
 }
 
-/** Numbers in [0, 1) that are the same for the same seed: mulberry32. */
-export function diceOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What happens to one request: 30 % 5xx, 10 % 429, 10 % taken and the connection reset. */
 export function injected(chance: number): Injection {
   if (chance < 0.1) return 500;

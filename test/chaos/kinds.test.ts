@@ -7,7 +7,8 @@ import type { PostRow, Store } from "../../src/stores/store.ts";
 import { type Column, columns, type Far } from "../chats/columns.ts";
 import { named } from "../chats/stands.ts";
 import { bindAll, type Texts } from "../gateway/stage.ts";
-import { diceOf, type Ends, injected, stores, survive } from "./gateways.ts";
+import { diceOf } from "./dice.ts";
+import { type Ends, injected, stores, survive } from "./gateways.ts";
 
 // The same faults, at every kind of chat through its strict server and with its own adapter. `CHAOS_RUNS=500` for more.
 

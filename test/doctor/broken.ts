@@ -20,6 +20,10 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "gateway-versions": (ward) => ward.beat({ version: "0.0.9" }, "gate-2/815"),
   "page-failed": (ward) => ward.beat({ notes: ["page to oncall not sent: status 403"] }),
 
+  "spool-waits": (ward) => ward.beat({ spool: { ...emptySpool, waiting: 3, oldest_ms: 3_600_000 } }),
+  "spool-unusable": (ward) => ward.beat({ spool: { ...emptySpool, fault: "the spool is full" } }),
+  "spool-refused": (ward) => ward.beat({ spool: { ...emptySpool, refused: 2 } }),
+
   "chat-hook-dead": (ward) => refused(ward, "chat:builds", "config"),
   "tracker-comment-forbidden": (ward) => refused(ward, "comment:jira", "config"),
   "destination-failing": (ward) => refused(ward, "chat:builds", "failures"),
@@ -50,6 +54,8 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
     await ward.beat();
   },
 };
+
+const emptySpool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };
 
 const refusing = () => Promise.reject(new Error("connection refused"));
 

@@ -38,6 +38,8 @@ export interface Wishes {
   commitWithin?: number;
   /** The gateway's clock, epoch milliseconds. */
   now?: () => number;
+  /** Does something to the state folder before the gateway opens. */
+  prepare?: (state_dir: string) => void;
   /** Puts something between the gateway and its store. */
   wrap?: (store: Store) => Store;
 }
@@ -108,6 +110,7 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   const state_dir = join(dir, "state");
   const store = await openSqlite({ path: join(state_dir, "meshmac.db"), state_dir, role: "owner" });
   await store.publish(rulesOf(config));
+  wishes.prepare?.(state_dir);
   const steps: DeliveryStep[] = [];
   const { commitWithin, now, wrap = (inner: Store) => inner } = wishes;
   const options = { config, vault, store: wrap(store), on: (step: DeliveryStep) => void steps.push(step) };
@@ -156,6 +159,9 @@ export async function told(answer: Promise<Response>): Promise<Told> {
   if (typeof body !== "object" || body === null) throw new Error(`not an object: ${got.text}`);
   return { status, headers, body: { ...body } };
 }
+
+/** Puts a file where the spool's folder should be. For `prepare`. */
+export const withoutSpool = (state_dir: string): void => writeFileSync(join(state_dir, "spool"), "not a folder");
 
 /** The same store, but for what `over` does otherwise. */
 export const butFor = (store: Store, over: Partial<Store>): Store => ({ ...store, ...over });

@@ -1,7 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { MeshError } from "../../src/core/error.ts";
 import type { Json } from "../../src/core/json.ts";
-import { butFor, eventually, openGatehouse, type Payload, raw, secret, told, tokens, wanted } from "./gatehouse.ts";
+import {
+  butFor,
+  eventually,
+  openGatehouse,
+  type Payload,
+  raw,
+  secret,
+  told,
+  tokens,
+  wanted,
+  withoutSpool,
+} from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
 const tokenHeader = "x-meshmac-jira-token";
@@ -256,14 +268,39 @@ describe("who may knock", () => {
 describe("a store in trouble", () => {
   const hang = new Promise<never>(() => {});
 
-  test.each([
+  const troubles: [how: string, accept: () => Promise<never>][] = [
     ["throws", () => Promise.reject(new Error("disk full"))],
     ["hangs", () => hang],
-  ])("that %s is 503 with Retry-After, and never a 2xx", async (_how, accept) => {
+  ];
+
+  test.each(troubles)("that %s leaves what was delivered to the spool", async (_how, accept) => {
     await using house = await openGatehouse({ commitWithin: 50, wrap: (store) => butFor(store, { accept }) });
-    const { status, headers, body } = await house.deliver();
-    expect([status, body.error]).toEqual([503, "not stored"]);
-    expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+    const { status, body } = await house.deliver();
+    expect([status, Object.keys(body).toSorted(), body.status]).toEqual([200, ["correlation_id", "status"], "stored"]);
+    expect(house.server.spool()).toMatchObject({ waiting: 1, away: true });
+  });
+
+  test.each(troubles)(
+    "that %s is 503 with Retry-After where the spool is no help either, and never a 2xx",
+    async (_how, accept) => {
+      await using house = await openGatehouse({
+        commitWithin: 50,
+        wrap: (store) => butFor(store, { accept }),
+        prepare: withoutSpool,
+      });
+      const { status, headers, body } = await house.deliver();
+      expect([status, body.error]).toEqual([503, "not stored"]);
+      expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
+    },
+  );
+
+  test("that refuses the record itself keeps it out of the spool", async () => {
+    const refusal = new MeshError("data", "the store refused a record");
+    await using house = await openGatehouse({
+      wrap: (store) => butFor(store, { accept: () => Promise.reject(refusal) }),
+    });
+    expect((await house.deliver()).status).toBe(503);
+    expect(house.server.spool()).toMatchObject({ waiting: 0, away: false });
   });
 
   test("answers what is ignored all the same", async () => {

@@ -243,11 +243,9 @@ test("readiness names it, and is ready all the same", async () => {
   await stage.report("1");
   await stage.settled(1);
   const health = new Health(stage.store);
-  const answer = await answerReadiness(
-    health,
-    { node: "mac-07", notes: ["a page"], store: stage.store, mask: (text) => text },
-    "c-1",
-  );
+  const spool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };
+  const more = { node: "mac-07", notes: ["a page"], store: stage.store, spool, mask: (text: string) => text };
+  const answer = await answerReadiness(health, more, "c-1");
   const body = await answer.json();
   expect(answer.status).toBe(200);
   expect(body).toMatchObject({

@@ -5,7 +5,8 @@ import { MeshError } from "../../src/core/error.ts";
 import { Notes } from "../../src/gateway/notes.ts";
 import { Quiet } from "../../src/gateway/quiet.ts";
 import { startReaper } from "../../src/gateway/reap.ts";
-import { butFor, eventually, openGatehouse, raw, told, wanted } from "./gatehouse.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { butFor, eventually, openGatehouse, raw, told, wanted, withoutSpool } from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
 
@@ -60,6 +61,12 @@ describe("the public side", () => {
   });
 });
 
+const readOnly = (store: Store) =>
+  butFor(store, {
+    check: () => Promise.reject(new Error("read-only")),
+    accept: () => Promise.reject(new Error("read-only")),
+  });
+
 describe("health", () => {
   test("is good while the store can be written", async () => {
     await using house = await openGatehouse();
@@ -74,16 +81,29 @@ describe("health", () => {
     expect(body).toMatchObject({ state: "ready", failing: [], mesh_node_id: "mac-07", version: expect.any(String) });
   });
 
-  test("is bad while it cannot, and says why on the admin side alone", async () => {
-    await using house = await openGatehouse({
-      wrap: (store) => butFor(store, { check: () => Promise.reject(new Error("read-only")) }),
+  test("of a gateway whose store cannot be written is that of one which takes deliveries and wants no new ones", async () => {
+    await using house = await openGatehouse({ wrap: readOnly });
+    const ask = async (path: string) => (await fetch(house.server.publicUrl + path)).status;
+    expect([await ask("/healthz"), await ask("/readyz")]).toEqual([200, 503]);
+    await house.deliver();
+    const { status, body } = await told(fetch(`${house.server.adminUrl}/readyz`));
+    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store"]]);
+    expect(body.spool).toMatchObject({
+      waiting: 1,
+      bytes: expect.any(Number),
+      oldest_ms: expect.any(Number),
+      away: true,
     });
+  });
+
+  test("is bad where the spool is no help either, and says why on the admin side alone", async () => {
+    await using house = await openGatehouse({ wrap: readOnly, prepare: withoutSpool });
     for (const path of ["/healthz", "/readyz"]) {
       const { status, body } = await told(fetch(house.server.publicUrl + path));
       expect([status, body]).toEqual([503, { status: "unavailable" }]);
     }
     const { status, body } = await told(fetch(`${house.server.adminUrl}/readyz`));
-    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store"]]);
+    expect([status, body.state, body.failing]).toEqual([503, "failed", ["store", "spool"]]);
     // Not a reason to start it over.
     expect((await fetch(`${house.server.publicUrl}/startupz`)).status).toBe(200);
   });

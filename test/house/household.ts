@@ -31,8 +31,9 @@ export class Process {
   stderr = "";
   readonly lines: Line[] = [];
 
-  constructor(args: string[], cwd: string, env: Record<string, string> = {}) {
-    this.child = Bun.spawn([binary, ...args], {
+  /** `under` is what runs it: `["prlimit", "--fsize=65536"]`. */
+  constructor(args: string[], cwd: string, env: Record<string, string> = {}, under: string[] = []) {
+    this.child = Bun.spawn([...under, binary, ...args], {
       cwd,
       env: { PATH: process.env.PATH ?? "", HOME: cwd, USER: "builder", ...env },
       stdin: "ignore",
@@ -173,8 +174,8 @@ export class Household {
     return join(this.dir, "meshmac.config.json");
   }
 
-  start(args: string[], env: Record<string, string> = {}): Process {
-    const started = new Process([...args, "--config", this.config], this.dir, env);
+  start(args: string[], env: Record<string, string> = {}, under: string[] = []): Process {
+    const started = new Process([...args, "--config", this.config], this.dir, env, under);
     this.#processes.push(started);
     return started;
   }

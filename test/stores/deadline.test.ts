@@ -31,6 +31,16 @@ test("drops a late answer", async () => {
   await answer.catch(() => slow.resolve("too late"));
 });
 
+test("gives up all that wait at once, in the order they came, and takes new ones", async () => {
+  const deadline = new Deadline(60_000);
+  const given: number[] = [];
+  const waiting = [1, 2, 3].map((n) => deadline.within(never(), late).catch(() => given.push(n)));
+  deadline.expireAll();
+  await Promise.all(waiting);
+  expect(given).toEqual([1, 2, 3]);
+  expect(await deadline.within(Promise.resolve(7), late)).toBe(7);
+});
+
 test("keeps no timer once everything was answered", async () => {
   const child = Bun.spawn([
     process.execPath,

@@ -1,0 +1,41 @@
+import { z } from "zod";
+import type { Report } from "../core/records.ts";
+import { entrySchema, reportSchema } from "../stores/remote/protocol.ts";
+import type { Entry } from "../stores/store.ts";
+import { type Masks, maskedReport, maskedTask } from "./masked-store.ts";
+
+/** What a delivery asked of the store, as it waits in the spool. */
+export type Spooled =
+  { kind: "accept"; entry: Entry } | { kind: "report"; report: Report; seen_at: number; correlation_id: string };
+
+const schema: z.ZodType<Spooled> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("accept"), entry: entrySchema }),
+  z.object({ kind: z.literal("report"), report: reportSchema, seen_at: z.number(), correlation_id: z.string() }),
+]);
+
+/** Reads a record that `spooledText` wrote; null where it is none, or one of a version that this one does not know. */
+export function readSpooled(text: string): Spooled | null {
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a record in one line, with no secret of ours in it, as the store would have it. */
+export const spooledText = (spooled: Spooled, masks: Masks): string =>
+  JSON.stringify(
+    spooled.kind === "accept"
+      ? { ...spooled, entry: maskedTask(spooled.entry, masks) }
+      : { ...spooled, report: maskedReport(spooled.report, masks) },
+  );
+
+/** The facts of a record that do not depend on its kind. */
+export function aboutOf(spooled: Spooled): { source: string; at: number; correlation_id: string; subject: string } {
+  if (spooled.kind === "report") {
+    const { report, seen_at: at, correlation_id } = spooled;
+    return { source: report.source, at, correlation_id, subject: report.provider_run_id };
+  }
+  const { task, seen_at: at } = spooled.entry;
+  return { source: task.source, at, correlation_id: task.correlation_id, subject: task.issue_key };
+}
