@@ -27,6 +27,8 @@ export interface WorkerOptions {
   chance?: () => number;
   /** Milliseconds between SIGTERM and SIGKILL. */
   grace?: number;
+  /** The program that keeps the machine awake while a script runs; by default that of macOS, elsewhere none. */
+  caffeinate?: string | null;
   on?: (event: WorkerEvent) => void;
 }
 
@@ -76,6 +78,7 @@ function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest
     mask: (text) => masks().mask(text),
     isOwn: (text) => masks().isOwn(text),
     pipes: new PipeShelf(workDir),
+    caffeinate: rest.caffeinate ?? (process.platform === "darwin" ? "/usr/bin/caffeinate" : null),
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),
