@@ -76,6 +76,7 @@ async function commands() {
       notify: () => import("./notify.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
+      service: () => import("./service.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
     },
   });

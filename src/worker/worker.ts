@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { exactMask, secretMask, secretSpans } from "../core/redact.ts";
+import { namesSecret } from "../core/variables.ts";
 import { log } from "../log.ts";
 import type { NodeStore } from "../stores/store.ts";
 import { version as ownVersion } from "../version.ts";
@@ -99,8 +100,7 @@ function following<T>(list: () => string[], make: (values: string[]) => T): () =
 
 /** What `pass_env` hands to scripts under a name that says secret: theirs to use, nobody's to print. */
 function passedSecrets({ pass_env }: NodeOptions): string[] {
-  const names = pass_env.filter((name) => /(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS)$/i.test(name));
-  return names.flatMap((name) => process.env[name] ?? []);
+  return pass_env.filter(namesSecret).flatMap((name) => process.env[name] ?? []);
 }
 
 async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "nothing"> {

@@ -145,19 +145,19 @@ test("the table that ps of macOS prints is read", () => {
   ]);
 });
 
-describe("caffeinate", () => {
-  /** A caffeinate that notes what it was told, and like the real one ends with the process that it waits for. */
-  function fake(yard: Yard): string {
-    const path = yard.path("bin/caffeinate");
-    mkdirSync(yard.path("bin"));
-    writeFileSync(
-      path,
-      `#!/bin/sh\necho "$*" > ${yard.path("args")}\necho $$ > ${yard.path("caffeinate.pid")}\n[ "$1 $2 $3" = "-i -s -w" ] || exit 64\nwhile kill -0 "$4" 2>/dev/null; do sleep 0.05; done\n`,
-    );
-    chmodSync(path, 0o755);
-    return path;
-  }
+/** A caffeinate that notes what it was told, and like the real one ends with the process that it waits for. */
+function fake(yard: Yard): string {
+  const path = yard.path("bin/caffeinate");
+  mkdirSync(yard.path("bin"));
+  writeFileSync(
+    path,
+    `#!/bin/sh\necho "$*" > ${yard.path("args")}\necho $$ > ${yard.path("caffeinate.pid")}\n[ "$1 $2 $3" = "-i -s -w" ] || exit 64\nwhile kill -0 "$4" 2>/dev/null; do sleep 0.05; done\n`,
+  );
+  chmodSync(path, 0o755);
+  return path;
+}
 
+describe("caffeinate", () => {
   test("keeps the machine awake while a script runs, and no longer", async () => {
     await using yard = new Yard();
     yard.script("build", `echo $$ > ${yard.path("pid")}; until [ -e ${yard.path("end")} ]; do sleep 0.02; done`);
