@@ -1,4 +1,4 @@
-import { homedir, userInfo } from "node:os";
+import { homedir } from "node:os";
 
 /** The machine as a service is installed on it; a test passes its own. */
 export interface Machine {
@@ -17,14 +17,19 @@ export interface Machine {
 /** The machine that this runs on. */
 export function thisMachine(): Machine {
   const { env, platform } = process;
+  const path = "/usr/bin:/bin:/usr/sbin:/sbin";
+  // Of the system: Bun's userInfo() reads $USER, which a sudo or a cron job may not have.
+  const name = Bun.spawnSync(["id", "-un"], { env: { PATH: path } })
+    .stdout.toString()
+    .trim();
   return {
     platform,
     uid: process.getuid?.() ?? 0,
-    user: env.SUDO_USER || userInfo().username,
+    user: env.SUDO_USER || name,
     home: env.HOME || homedir(),
     env,
     root: "",
-    path: "/usr/bin:/bin:/usr/sbin:/sbin",
+    path,
   };
 }
 
