@@ -125,17 +125,34 @@ test("fetches, checks out, builds once, and says what came of it", async () => {
     ["git", "hash-object", "--stdin"],
     ["git", "init", "--quiet", "--bare", expect.stringContaining(`${cache}.`)],
     [
-      ...["git", "-C", cache, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--end-of-options"],
-      ...["git@github.com:acme/app.git", `+feature/login:${mine}`],
+      "git",
+      "-C",
+      cache,
+      "fetch",
+      "--quiet",
+      "--no-tags",
+      "--no-recurse-submodules",
+      "--end-of-options",
+      "git@github.com:acme/app.git",
+      `+feature/login:${mine}`,
     ],
     ["git", "-C", cache, "rev-parse", "--verify", "--quiet", `${mine}^{commit}`],
     ["git", "-C", cache, "update-ref", "refs/kept/last", commit],
     ["git", "init", "--quiet", `${top}/source`],
     ["git", "-C", `${top}/source`, "checkout", "--quiet", "--detach", commit],
     [
-      ...["xcodebuild", "-scheme", "App", "-configuration", "Debug"],
-      ...["-destination", "generic/platform=iOS Simulator", "-derivedDataPath", `${top}/derived`],
-      ...["-resultBundlePath", `${top}/result.xcresult`, "build"],
+      "xcodebuild",
+      "-scheme",
+      "App",
+      "-configuration",
+      "Debug",
+      "-destination",
+      "generic/platform=iOS Simulator",
+      "-derivedDataPath",
+      `${top}/derived`,
+      "-resultBundlePath",
+      `${top}/result.xcresult`,
+      "build",
     ],
     ["git", "-C", cache, "update-ref", "-d", mine],
   ]);
@@ -184,46 +201,46 @@ describe("a build that fails", () => {
   });
 });
 
-describe("hostile fields", () => {
-  /** What somebody may type into a tracker, with the command that must never run. */
-  const hostileText = (canary: string) => {
-    const command = `touch ${canary}`;
-    const shapes = [
-      `--upload-pack=${command}`,
-      `--exec=${command}`,
-      `-c core.sshCommand="${command}"`,
-      `$(${command})`,
-      `\`${command}\``,
-      `"; ${command}; "`,
-      `'; ${command}; '`,
-      `x\n${command}\n`,
-      `x\r\n${command}`,
-      `x\0${command}`,
-      `\u001B]0;${command}\u0007\u001B[2J`,
-      `\u202E${command}\u2066`,
-      `../../../../../../bin/sh -c "${command}"`,
-      `| ${command}`,
-      `& ${command} &`,
-      `ext::sh -c "${command}"`,
-      `{a,$(${command})}`,
-      `\${IFS}$(${command})`,
-      `+refs/heads/*:refs/heads/* ; ${command}`,
-      `%(${command})`,
-      `\\$(${command})`,
-    ];
-    const big = `$(${command})${"x".repeat(1_048_576)}`;
-    return fc.oneof(
-      { weight: 20, arbitrary: fc.constantFrom(...shapes) },
-      {
-        weight: 20,
-        arbitrary: fc
-          .tuple(fc.string({ unit: "binary", maxLength: 40 }), fc.constantFrom(...shapes))
-          .map((parts) => parts.join("")),
-      },
-      { weight: 1, arbitrary: fc.constant(big) },
-    );
-  };
+/** What somebody may type into a tracker, with the command that must never run. */
+const hostileText = (canary: string) => {
+  const command = `touch ${canary}`;
+  const shapes = [
+    `--upload-pack=${command}`,
+    `--exec=${command}`,
+    `-c core.sshCommand="${command}"`,
+    `$(${command})`,
+    `\`${command}\``,
+    `"; ${command}; "`,
+    `'; ${command}; '`,
+    `x\n${command}\n`,
+    `x\r\n${command}`,
+    `x\0${command}`,
+    `\u001B]0;${command}\u0007\u001B[2J`,
+    `\u202E${command}\u2066`,
+    `../../../../../../bin/sh -c "${command}"`,
+    `| ${command}`,
+    `& ${command} &`,
+    `ext::sh -c "${command}"`,
+    `{a,$(${command})}`,
+    `\${IFS}$(${command})`,
+    `+refs/heads/*:refs/heads/* ; ${command}`,
+    `%(${command})`,
+    `\\$(${command})`,
+  ];
+  const big = `$(${command})${"x".repeat(1_048_576)}`;
+  return fc.oneof(
+    { weight: 20, arbitrary: fc.constantFrom(...shapes) },
+    {
+      weight: 20,
+      arbitrary: fc
+        .tuple(fc.string({ unit: "binary", maxLength: 40 }), fc.constantFrom(...shapes))
+        .map((parts) => parts.join("")),
+    },
+    { weight: 1, arbitrary: fc.constant(big) },
+  );
+};
 
+describe("hostile fields", () => {
   test("execute nothing, five hundred of them: git and xcodebuild see only what they are meant to", async () => {
     using mac = new Mac({ git, xcodebuild });
     const fields = [
@@ -272,9 +289,17 @@ describe("hostile fields", () => {
       for (const [name, ...args] of calls) {
         if (name === "xcodebuild") {
           expect(args).toEqual([
-            ...["-scheme", env.MESHMAC_PARAM_SCHEME ?? "", "-configuration", env.MESHMAC_PARAM_CONFIGURATION ?? ""],
-            ...["-destination", env.MESHMAC_PARAM_DESTINATION ?? "", "-derivedDataPath", `${top}/derived`],
-            ...["-resultBundlePath", `${top}/result.xcresult`, "build"],
+            "-scheme",
+            env.MESHMAC_PARAM_SCHEME ?? "",
+            "-configuration",
+            env.MESHMAC_PARAM_CONFIGURATION ?? "",
+            "-destination",
+            env.MESHMAC_PARAM_DESTINATION ?? "",
+            "-derivedDataPath",
+            `${top}/derived`,
+            "-resultBundlePath",
+            `${top}/result.xcresult`,
+            "build",
           ]);
           expect(args.slice(1, 6).filter((arg) => arg.startsWith("-"))).toEqual(["-configuration", "-destination"]);
         }
@@ -282,8 +307,12 @@ describe("hostile fields", () => {
           begun.push(at);
           const mine = `refs/meshmac/${place.split("/").at(-1)}-1`;
           expect(args.slice(3)).toEqual([
-            ...["--quiet", "--no-tags", "--no-recurse-submodules", "--end-of-options"],
-            ...[env.MESHMAC_REPO_URL ?? "", `+${env.MESHMAC_REF}:${mine}`],
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--end-of-options",
+            env.MESHMAC_REPO_URL ?? "",
+            `+${env.MESHMAC_REF}:${mine}`,
           ]);
         }
       }

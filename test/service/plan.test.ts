@@ -119,6 +119,14 @@ describe("a secret", () => {
   });
 });
 
+const analyze = Bun.which("systemd-analyze");
+const analyzed = (...args: string[]) => {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([analyze ?? "", ...args], {
+    env: { PATH: "/usr/bin:/bin" },
+  });
+  return { exitCode, said: `${stdout}${stderr}` };
+};
+
 describe("a systemd unit", () => {
   test("runs as its user, is restarted after a failure only, and may write its state folder", () => {
     const lines = linesFor({ env: { HTTPS_PROXY: "http://proxy.example:3128" } });
@@ -152,17 +160,10 @@ describe("a systemd unit", () => {
     expect(lines).toContain('Environment="NO_PROXY=a b,%%h"');
   });
 
-  const analyze = Bun.which("systemd-analyze");
   test.skipIf(analyze === null)(
     "is what systemd-analyze verifies and finds exposed at most 1.5 (skipped where there is none)",
     () => {
       const dir = mkdtempSync(join(tmpdir(), "meshmac-unit-"));
-      const run = (...args: string[]) => {
-        const { stdout, stderr, exitCode } = Bun.spawnSync([analyze ?? "", ...args], {
-          env: { PATH: "/usr/bin:/bin" },
-        });
-        return { exitCode, said: `${stdout}${stderr}` };
-      };
       try {
         for (const servant of ["serve", "work"] as const) {
           const file = join(dir, `meshmac-${servant}.service`);
@@ -175,9 +176,9 @@ describe("a systemd unit", () => {
             env: { NO_PROXY: "a b,%h" },
           };
           writeFileSync(file, linesFor(odd).join("\n"));
-          expect(run("verify", file)).toEqual({ exitCode: 0, said: "" });
+          expect(analyzed("verify", file)).toEqual({ exitCode: 0, said: "" });
         }
-        const { said } = run("security", "--offline=true", "--no-pager", join(dir, "meshmac-serve.service"));
+        const { said } = analyzed("security", "--offline=true", "--no-pager", join(dir, "meshmac-serve.service"));
         const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
         expect(exposure).toBeLessThanOrEqual(1.5);
       } finally {
