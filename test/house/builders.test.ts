@@ -55,4 +55,4 @@ test("a node works as the Redis user that docs/builders.md describes, and that u
     await expect(node.call(command ?? "", ...args)).rejects.toThrow("NOPERM");
   node.disconnect();
   admin.disconnect();
-});
+}, 60_000);

@@ -77,4 +77,5 @@ test.skipIf(Bun.which("setsid") === null)(
     expect(JSON.stringify(pagerduty.incidents[0]?.payload)).toContain("MOB-66");
     expect(pagerduty.faults).toEqual([]);
   },
+  60_000,
 );
