@@ -127,7 +127,7 @@ function checkRights({ kind, servant }: Place, { uid }: Machine): void {
   }
   if (kind !== "agent" && uid !== 0) {
     throw new MeshError("permission", `only root can install or remove the service ${servant}`, {
-      hint: `sudo --preserve-env=HTTPS_PROXY,HTTP_PROXY,NO_PROXY meshmac service install ${servant} --config FILE`,
+      hint: "the same with sudo --preserve-env=HTTPS_PROXY,HTTP_PROXY,NO_PROXY, and --config FILE where it is not in /etc/meshmac",
     });
   }
 }

@@ -79,7 +79,14 @@ export function planOf(asked: Asked): Plan {
     drain: Math.ceil((asked.drain ?? usualDrain(servant, config)) / 1000) + settling,
     writable: writableOf(servant, config),
   };
-  for (const text of [...plan.argv, plan.file, plan.folder, ...plan.writable, ...Object.values(plan.environment)])
+  for (const text of [
+    ...plan.argv,
+    plan.user ?? "",
+    plan.file,
+    plan.folder,
+    ...plan.writable,
+    ...Object.values(plan.environment),
+  ])
     refuseControls(text);
   return plan;
 }
