@@ -44,6 +44,7 @@ export interface Worker {
 
 const defaultGrace = 10_000;
 const defaultStopGrace = 2000;
+const usualCaffeinate = process.platform === "darwin" ? "/usr/bin/caffeinate" : null;
 
 /** Starts the worker of one node: it leases runs, runs their scripts, ships their logs and says how they ended. */
 export function startWorker(options: WorkerOptions): Worker {
@@ -79,7 +80,7 @@ function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest
     mask: (text) => masks().mask(text),
     isOwn: (text) => masks().isOwn(text),
     pipes: new PipeShelf(workDir),
-    caffeinate: rest.caffeinate ?? (process.platform === "darwin" ? "/usr/bin/caffeinate" : null),
+    caffeinate: rest.caffeinate === undefined ? usualCaffeinate : rest.caffeinate,
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),

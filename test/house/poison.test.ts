@@ -11,7 +11,7 @@ const poison = [
   'case "$MESHMAC_ISSUE_KEY" in',
   "  MOB-66)",
   // Out of the group, the session and the family: what a worker that starts again has to find.
-  `    (setsid sh -c 'trap "" TERM HUP; echo $$ >>"$LEDGER"; while :; do sleep 0.1; done' >/dev/null 2>&1 &)`,
+  `    (setsid sh -c 'trap "" TERM HUP; echo $$ >>"$LEDGER"; while [ -e "$LEDGER" ]; do sleep 0.1; done' >/dev/null 2>&1 &)`,
   '    until [ "$(wc -l <"$LEDGER")" -ge "$MESHMAC_ATTEMPT" ]; do sleep 0.02; done',
   "    kill -9 $PPID",
   "    sleep 600 ;;",

@@ -10,9 +10,9 @@ setDefaultTimeout(30_000);
 // macOS has no setsid(1); there the same is done by daemon(3), which is not in any shell.
 const setsid = Bun.which("setsid");
 
-/** A process in a session of its own whose parent has ended: nobody's child, in nobody's group, deaf to SIGTERM. */
+/** A process in a session of its own whose parent has ended: nobody's child, in nobody's group, deaf to SIGTERM. It goes with the test's folder at the latest. */
 const daemon = (pidFile: string, env = "") =>
-  `(${env} setsid sh -c 'trap "" TERM HUP; echo $$ > "${pidFile}.new"; mv "${pidFile}.new" "${pidFile}"; while :; do sleep 0.1; done' >/dev/null 2>&1 &) ; until [ -e "${pidFile}" ]; do sleep 0.02; done`;
+  `(${env} setsid sh -c 'trap "" TERM HUP; echo $$ > "${pidFile}.new"; mv "${pidFile}.new" "${pidFile}"; while [ -e "${pidFile}" ]; do sleep 0.1; done' >/dev/null 2>&1 &) ; until [ -e "${pidFile}" ]; do sleep 0.02; done`;
 
 const pidIn = (yard: Yard, name: string) => Number(yard.read(name));
 
