@@ -79,6 +79,7 @@ async function commands() {
       nodes: () => import("./nodes.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
       lanes: () => import("./lanes.ts").then((command) => command.default),
+      service: () => import("./service.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
     },
   });

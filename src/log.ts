@@ -1,4 +1,5 @@
 import { createConsola, type LogObject } from "consola/core";
+import { LogFile } from "./log/file.ts";
 
 export type Fields = Record<string, unknown>;
 type Level = "debug" | "info" | "warn" | "error";
@@ -11,7 +12,8 @@ const colour: Record<Level, string> = {
 };
 // C0, C1, bidirectional overrides and isolates: a log line must not be able to rewrite the terminal or the lines around it.
 const unprintable = /[\u0000-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/g;
-const pretty = process.stderr.isTTY === true;
+const file = openFile(process.env.MESHMAC_LOG_FILE);
+const pretty = file === null && process.stderr.isTTY === true;
 const coloured = pretty && !process.env.NO_COLOR;
 
 // Lines that come within this many milliseconds are written with one call.
@@ -19,12 +21,23 @@ const gather = 10;
 let pending = "";
 let redact = (line: string): string => line;
 
-/** The one consola of the house: stderr, JSON lines off a terminal, in small batches. */
+/** The one consola of the house: stderr or MESHMAC_LOG_FILE, JSON lines off a terminal, in small batches. */
 const consola = createConsola({
   level: levelOf(process.env.MESHMAC_LOG_LEVEL),
   reporters: [{ log: (entry) => write(entry) }],
   throttle: 0,
 });
+
+function openFile(path: string | undefined): LogFile | null {
+  if (!path) return null;
+  try {
+    return new LogFile(path);
+  } catch (fault) {
+    const code = fault instanceof Error && "code" in fault ? ` (${String(fault.code)})` : "";
+    process.stderr.write(`meshmac: MESHMAC_LOG_FILE cannot be opened${code}, the log goes to stderr\n`);
+    return null;
+  }
+}
 
 function levelOf(name: string | undefined): number {
   return { error: 0, warn: 1, info: 3, debug: 4 }[name ?? "info"] ?? 3;
@@ -59,12 +72,13 @@ function forPeople(date: Date, level: Level, message: string, fields: Fields = {
   return `${date.toTimeString().slice(0, 8)} ${on}${level.padEnd(5)}${off} ${plain}`;
 }
 
-/** Writes what is pending to stderr now; the executable calls it before it exits. */
+/** Writes what is pending now; the executable calls it before it exits. */
 export function flushLog(): void {
   if (pending === "") return;
   const lines = pending;
   pending = "";
-  process.stderr.write(lines);
+  if (file === null) process.stderr.write(lines);
+  else file.write(lines);
 }
 
 /** Passes every line through `mask` before it is written: no exact secret value leaves by the log. */

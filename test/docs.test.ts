@@ -94,6 +94,23 @@ test("README names every command", () => {
   expect(names.filter((name) => !readme.includes(`\`meshmac ${name}`))).toEqual([]);
 });
 
+const told = new Set(
+  [...read("docs/builders.md").matchAll(/(?:^|`)(?:sudo )?meshmac ((?:[a-z]+ ?)+)/gm)].map(([, words = ""]) =>
+    words.trim(),
+  ),
+);
+
+test.each([...told])("docs/builders.md says `meshmac %s`, and that is there", async (words) => {
+  // What follows the command's own words is checked when it runs, so help is all that is asked for.
+  const child = Bun.spawn([process.execPath, join(root, "commands/main.ts"), ...words.split(" "), "--help"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = await child.stdout.text();
+  expect(await child.exited).toBe(0);
+  const command = words.replace(/^(service \w+).*/, "$1");
+  expect(said).toContain(`meshmac ${command}`);
+});
+
 test.each(pages)("every relative link in %s leads to something that exists", (path) => {
   const text = read(path).replace(/^```[\s\S]*?^```$/gm, "");
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);

@@ -198,7 +198,6 @@ export class Forwarder {
     const { spooled, line, place, text } = record;
     try {
       const said = await this.#commit.within(this.#ask(spooled), tooLate);
-      if (said.status === "full") return this.#hold(line);
       this.#tell(record, said);
     } catch (why) {
       if (!isRefusal(why)) return { why };
@@ -254,9 +253,8 @@ export class Forwarder {
     }
   }
 
-  #hold(line: string): "held" {
+  #hold(line: string): void {
     this.#held.set(line, performance.now() + holdFor);
-    return "held";
   }
 
   async #adopt(): Promise<void> {

@@ -4,11 +4,14 @@ import { MeshError } from "../core/error.ts";
 import type { Result } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { Held, Lease } from "../stores/store.ts";
+import { keepAwake } from "./awake.ts";
 import { fired } from "./clock.ts";
 import { environmentOf } from "./environment.ts";
 import type { House } from "./house.ts";
+import { endGently, endStragglers, kinSoon } from "./kin.ts";
 import { Heartbeat, type Summons } from "./lease.ts";
 import { forgetOrphan, nameOf, noteOrphan, removeDir } from "./orphans.ts";
+import type { Process } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { finish, type Outcome, outcomeOf, readResult, resultOf } from "./result.ts";
 import { type Ended, openScript, type Script } from "./script.ts";
@@ -108,14 +111,17 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   const held: Held = { run_id: lease.task.run_id, attempt: lease.attempt };
   const started_at = house.clock.now();
   const pump = new Pump(house, shipped, script.output);
+  const awake = keepAwake(house.caffeinate, script.pid);
   script.go();
   log.info("script started", { ...held, script: lease.task.script, pid: script.pid });
   house.on({ what: "started", pid: script.pid, ...held });
 
-  const cause = await endOf(house, lease, heartbeat, script, asks);
+  const { cause, kin } = await endOf(house, lease, heartbeat, script, asks);
   const ended = await script.exited;
   const ended_at = house.clock.now(); // how long its output takes to arrive is not its time
   script.signal("SIGKILL"); // whoever of the group is left
+  await endStragglers({ group: script.pid, ...held }, kin);
+  awake.end();
   await pump.end(pipeDrain);
   script.close();
   // Said before the rest of the log is shipped, for that may take as long as the cut.
@@ -166,8 +172,14 @@ async function shipRest(
   }
 }
 
-/** Waits until the script is over, and ends it when something asks for that. */
-async function endOf(house: House, lease: Lease, heartbeat: Heartbeat, script: Script, asks: Asks): Promise<Cause> {
+/** Waits until the script is over, and ends it when something asks for that; `kin` is who belonged to it before it was asked to end. */
+async function endOf(
+  house: House,
+  lease: Lease,
+  heartbeat: Heartbeat,
+  script: Script,
+  asks: Asks,
+): Promise<{ cause: Cause; kin: Process[] }> {
   const { clock } = house;
   const over = new AbortController();
   const exited = script.exited.then((): Cause => "exit");
@@ -176,17 +188,20 @@ async function endOf(house: House, lease: Lease, heartbeat: Heartbeat, script: S
   const late = clock.sleep(lease.timeout_ms, over.signal).then((): Cause => "timed_out");
   const stopped = fired(AbortSignal.any([asks.stop, over.signal])).then((): Cause => "stop");
   const cause = await Promise.race([exited, summoned, late, stopped]);
+  let kin: Process[] = [];
   if (cause !== "exit") {
     log.info("script called back", { run_id: lease.task.run_id, attempt: lease.attempt, why: cause });
+    // While its tree still stands: a process whose parent has ended is nobody's child any more.
+    kin = await kinSoon(clock, { group: script.pid, run_id: lease.task.run_id, attempt: lease.attempt });
     // However long the grace: while the lease may still be ours, the script must be gone.
     const grace = Math.min(graceOf(house, cause), heartbeat.left / 2);
-    if (grace > 0) script.signal("SIGTERM");
+    if (grace > 0) endGently(script.pid, kin);
     await Promise.race([exited, clock.sleep(grace, over.signal), ...(cause === "timed_out" ? [summoned] : [])]);
     script.signal("SIGKILL");
     await exited;
   }
   over.abort();
-  return cause;
+  return { cause, kin };
 }
 
 function graceOf(house: House, cause: Cause): number {

@@ -25,27 +25,3 @@ function linuxBirth(pid: number): string | null {
     return null;
   }
 }
-
-/** Lists the processes of a group, but for zombies, which hold nothing. */
-export async function membersOf(group: number): Promise<number[]> {
-  const ps = Bun.spawn(["ps", "-A", "-o", "pid=,pgid=,stat="], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
-  const rows = (await ps.stdout.text()).split("\n").map((row) => row.trim().split(/\s+/));
-  return rows.filter(([, pgid, stat]) => Number(pgid) === group && !stat?.startsWith("Z")).map(([pid]) => Number(pid));
-}
-
-/** True when a process was started with this text in its environment; false also where the system does not say. */
-export async function wasToldOf(pid: number, variable: string): Promise<boolean> {
-  if (process.platform === "linux") {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(variable);
-    } catch {
-      return false;
-    }
-  }
-  const ps = Bun.spawn(["ps", "-E", "-ww", "-o", "command=", "-p", String(pid)], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "ignore",
-  });
-  return ` ${(await ps.stdout.text()).trim()} `.includes(` ${variable} `);
-}

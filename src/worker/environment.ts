@@ -1,10 +1,9 @@
 import { homedir, tmpdir, userInfo } from "node:os";
+import { isReserved } from "../core/variables.ts";
 import type { Lease } from "../stores/store.ts";
 import type { NodeOptions } from "./house.ts";
 
 const longestValue = 8192;
-// These change what a script's own tools load, or belong to the worker; `pass_env` cannot name them.
-const neverPassed = /^(?:BUN_|NODE_OPTIONS$|MESHMAC_|MESH_NODE_ID$|BASH_ENV$|ENV$|IFS$|LD_|DYLD_)/;
 const parameterName = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 interface Files {
@@ -23,7 +22,7 @@ interface Around {
 /** Builds a script's environment from nothing: the machine's five, `pass_env`, and what the task says. */
 export function environmentOf(lease: Lease, files: Files, { node, own, isOwn }: Around): Record<string, string> {
   const { task, attempt } = lease;
-  const passed = node.pass_env.filter((name) => !neverPassed.test(name)).map((name) => [name, own[name]] as const);
+  const passed = node.pass_env.filter((name) => !isReserved(name)).map((name) => [name, own[name]] as const);
   const machine = {
     PATH: own.PATH ?? "/usr/bin:/bin:/usr/sbin:/sbin",
     HOME: own.HOME ?? homedir(),

@@ -37,6 +37,8 @@ export interface House {
   /** True for a text that holds a value of the worker's own. */
   isOwn: (text: string) => boolean;
   pipes: PipeShelf;
+  /** The program that keeps a Mac awake; null where there is none. */
+  caffeinate: string | null;
   on: (event: WorkerEvent) => void;
   /** Milliseconds between SIGTERM and SIGKILL after a timeout or a cancel. */
   grace: number;

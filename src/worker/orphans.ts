@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { log } from "../log.ts";
 import type { Held } from "../stores/store.ts";
-import { birthOf, membersOf, wasToldOf } from "./birth.ts";
-import { signalGroup } from "./script.ts";
+import { birthOf } from "./birth.ts";
+import { endKin, kinOf } from "./kin.ts";
 
 const record = z.object({ pid: z.int().min(2), started: z.string().nullable(), run: z.string(), attempt: z.int() });
 type Orphan = z.output<typeof record>;
@@ -43,21 +43,29 @@ export async function forgetOrphan(workDir: string, held: Held): Promise<void> {
   await rm(fileOf(workDir, held), { force: true });
 }
 
-/** Ends the process groups that an earlier worker left behind, and removes their folders. Resolves when they are gone; answers how many were ended. */
+/**
+ * Ends what an earlier worker left running, in whatever group or session it is by now, and removes its folders. Resolves
+ * when it is gone; answers how many attempts had something left.
+ */
 export async function endOrphans(workDir: string): Promise<number> {
   const dir = join(workDir, "orphans");
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  let ended = 0;
+  let stopped = 0;
   for (const file of await readdir(dir)) {
     const orphan = await readOrphan(join(dir, file));
-    if (orphan && (await isOurs(orphan)) && (await end(orphan))) {
-      ended++;
-      log.warn("orphaned script stopped", { run_id: orphan.run, attempt: orphan.attempt, pid: orphan.pid });
-    }
+    if (orphan && (await end(orphan))) stopped++;
     await rm(join(dir, file), { force: true });
   }
   await removeLeftovers(workDir);
-  return ended;
+  return stopped;
+}
+
+async function end(orphan: Orphan): Promise<boolean> {
+  const { run: run_id, attempt, pid } = orphan;
+  const { ended, left } = await endKin({ group: await groupOf(orphan), run_id, attempt });
+  if (ended > 0) log.warn("orphaned script stopped", { run_id, attempt, pid, processes: ended });
+  if (left > 0) log.error("orphaned processes could not be stopped", { run_id, attempt, pid, processes: left });
+  return ended > 0;
 }
 
 async function readOrphan(path: string): Promise<Orphan | null> {
@@ -68,21 +76,12 @@ async function readOrphan(path: string): Promise<Orphan | null> {
   return record.safeParse(parsed).data ?? null;
 }
 
-/** The pid alone proves nothing: it may be another process's by now. Its birth does, or a member's environment. */
-async function isOurs({ pid, started, run, attempt }: Orphan): Promise<boolean> {
+/** The pid alone proves nothing: it may be another process's by now. Its birth does, or the environment of a member. */
+async function groupOf({ pid, started, run, attempt }: Orphan): Promise<number | null> {
   const birth = await birthOf(pid);
-  if (birth !== null && started !== null) return birth === started;
-  for (const member of await membersOf(pid)) {
-    if ((await wasToldOf(member, `MESHMAC_RUN_ID=${run}`)) && (await wasToldOf(member, `MESHMAC_ATTEMPT=${attempt}`)))
-      return true;
-  }
-  return false;
-}
-
-async function end({ pid }: Orphan): Promise<boolean> {
-  if (!signalGroup(pid, "SIGKILL")) return false;
-  for (let tries = 0; tries < 200 && (await membersOf(pid)).length > 0; tries++) await Bun.sleep(25);
-  return true;
+  if (birth !== null && started !== null) return birth === started ? pid : null;
+  const told = await kinOf({ group: null, run_id: run, attempt });
+  return told.some(({ group }) => group === pid) ? pid : null;
 }
 
 /** Removes the folders of attempts that nobody runs; only folders that this worker's kind made. */

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { exactMask, secretMask, secretSpans } from "../core/redact.ts";
+import { namesSecret } from "../core/variables.ts";
 import { log } from "../log.ts";
 import type { NodeStore } from "../stores/store.ts";
 import { version as ownVersion } from "../version.ts";
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   chance?: () => number;
   /** Milliseconds between SIGTERM and SIGKILL. */
   grace?: number;
+  /** The program that keeps the machine awake while a script runs; by default that of macOS, elsewhere none. */
+  caffeinate?: string | null;
   on?: (event: WorkerEvent) => void;
 }
 
@@ -41,6 +44,7 @@ export interface Worker {
 
 const defaultGrace = 10_000;
 const defaultStopGrace = 2000;
+const usualCaffeinate = process.platform === "darwin" ? "/usr/bin/caffeinate" : null;
 
 /** Starts the worker of one node: it leases runs, runs their scripts, ships their logs and says how they ended. */
 export function startWorker(options: WorkerOptions): Worker {
@@ -76,6 +80,7 @@ function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest
     mask: (text) => masks().mask(text),
     isOwn: (text) => masks().isOwn(text),
     pipes: new PipeShelf(workDir),
+    caffeinate: rest.caffeinate === undefined ? usualCaffeinate : rest.caffeinate,
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),
@@ -96,8 +101,7 @@ function following<T>(list: () => string[], make: (values: string[]) => T): () =
 
 /** What `pass_env` hands to scripts under a name that says secret: theirs to use, nobody's to print. */
 function passedSecrets({ pass_env }: NodeOptions): string[] {
-  const names = pass_env.filter((name) => /(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS)$/i.test(name));
-  return names.flatMap((name) => process.env[name] ?? []);
+  return pass_env.filter(namesSecret).flatMap((name) => process.env[name] ?? []);
 }
 
 async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "nothing"> {

@@ -160,21 +160,6 @@ describe("what the spool forwards", () => {
     });
     expect(notes).toMatchObject([{ issue_key: "MOB-3", reason: "the store refused a record" }]);
   });
-
-  test("waits where its lane is full, and no other source with it", async () => {
-    await using house = await open({ lane: { max_depth: 1 } });
-    house.faults.away = true;
-    for (const key of ["MOB-1", "MOB-2"]) await house.deliver(wanted(key));
-    house.faults.away = false;
-    const [run] = await eventually("the first run", async () => {
-      const { runs } = await house.store.list({ limit: 9 });
-      return runs.length > 0 && !house.server.spool().away && runs;
-    });
-    expect(house.server.spool().waiting).toBe(1);
-    await house.store.cancel(run?.run_id ?? "", "make room");
-    await empty(house);
-    expect(house.faults.entered).toEqual(["MOB-1", "MOB-2"]);
-  });
 });
 
 describe("the rate of a source", () => {

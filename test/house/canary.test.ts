@@ -8,6 +8,30 @@ import { deliver, eventually, everything, Household, jiraBody, tokens, youtrackB
 const mattermost = openMattermost();
 const jira = openJira();
 const hook = () => new URL(mattermost.url).pathname.split("/").at(-1) ?? "";
+/** What a worker may have around it, none of which is a script's: some of it decides what programs load. */
+const around = Object.fromEntries(
+  [
+    "WORKER_ONLY",
+    "DYLD_INSERT_LIBRARIES",
+    "DYLD_LIBRARY_PATH",
+    "BUN_CANARY",
+    "BUN_INSTALL",
+    "NODE_OPTIONS",
+    "NODE_EXTRA_CA_CERTS",
+    "BASH_ENV",
+    "ENV",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "GITHUB_TOKEN",
+    "JIRA_API_TOKEN",
+    "HTTPS_PROXY",
+    "SSH_AUTH_SOCK",
+    "XDG_RUNTIME_DIR",
+    "MESHMAC_CANARY",
+  ].map((name, at) => [name, `/canary/${at}-5d41402abc4b2a76b9719d911017c592`]),
+);
+let built = "";
 let house: Household;
 let output = "";
 
@@ -24,11 +48,14 @@ beforeAll(async () => {
   house = new Household({
     mattermost: mattermost.url,
     jira: jira.url,
+    // What no configuration can hand to a script.
+    config: { node: { id: "mac-07", pass_env: ["DYLD_INSERT_LIBRARIES", "BUN_CANARY", "NODE_OPTIONS", "BASH_ENV"] } },
     scripts: {
       // a hostile or careless script prints whatever it finds, and what it was told out of band
       "build-ios": [
         "#!/bin/sh",
         "env",
+        "tr '\\0' '\\n' </proc/self/environ 2>/dev/null || true",
         'cat "$MESHMAC_TASK_FILE"',
         `echo "posting to ${mattermost.url}"`,
         `echo ${tokens.jiraRest}; echo ${Buffer.from(tokens.jiraRest).toString("base64")}`,
@@ -39,7 +66,7 @@ beforeAll(async () => {
     },
   });
   const gateway = await house.serve();
-  const worker = await house.work({ WORKER_ONLY: "worker-canary-5d41402abc4b2a76b9719d911017c592" });
+  const worker = await house.work(around);
   const { body } = await deliver(gateway.url, "jira", jiraBody("MOB-90", { ref: "main" }));
   const leaky = jiraBody("MOB-91");
   await deliver(gateway.url, "jira", {
@@ -55,6 +82,7 @@ beforeAll(async () => {
   );
   const shown = await house.run("runs", "show", body.run_id ?? "");
   const logs = await house.run("runs", "logs", body.run_id ?? "");
+  built = logs.stdout;
   const page = await (await fetch(`${gateway.admin}/runs/${body.run_id}`)).text();
   await worker.stop();
   await gateway.stop();
@@ -69,9 +97,16 @@ afterAll(async () => {
 
 const canaries = (): [string, string][] => [
   ...Object.entries(tokens),
-  ["the worker's own environment", "worker-canary-5d41402abc4b2a76b9719d911017c592"],
+  ...Object.entries(around),
   ["mattermost hook", hook()],
 ];
+
+test("nothing of the worker's own environment in a script's, by name or by value", () => {
+  const given = new Set([...built.matchAll(/^(\w+)=/gm)].map(([, name]) => name));
+  expect(given.has("MESHMAC_RUN_ID")).toBe(true);
+  expect(Object.keys(around).filter((name) => given.has(name))).toEqual([]);
+  expect(built).not.toContain("/canary/");
+});
 
 test("no secret in any output, page or log line", () => {
   const leaked = canaries().filter(([, value]) => encodings(value).some((form) => output.includes(form)));
