@@ -94,10 +94,12 @@ async function unknownCommand(group: Command, word: string, name: string): Promi
   return new MeshError("usage", isFlag ? `unknown flag ${word}` : `unknown command ${JSON.stringify(word)}`, { hint });
 }
 
-const childrenOf = async (command: Command): Promise<SubCommandsDef> => await resolved(command.subCommands ?? {});
+/** The commands below a command, as they were registered. */
+export const childrenOf = async (command: Command): Promise<SubCommandsDef> =>
+  await resolved(command.subCommands ?? {});
 
 /** citty takes every part of a command as a value, a promise or a function of either. */
-async function resolved<T>(part: T | Promise<T> | (() => T) | (() => Promise<T>)): Promise<T> {
+export async function resolved<T>(part: T | Promise<T> | (() => T) | (() => Promise<T>)): Promise<T> {
   return await (isCall(part) ? part() : part);
 }
 

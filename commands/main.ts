@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import type { ArgsDef, CommandDef } from "citty";
 import { version } from "../src/version.ts";
 
 // Nothing else is imported before it is needed, so that `--version` costs a start and no more.
@@ -65,7 +66,7 @@ function isGone(fault: unknown): boolean {
   return fault instanceof Error && "code" in fault && fault.code === "EPIPE";
 }
 
-async function commands() {
+async function commands(): Promise<CommandDef<ArgsDef>> {
   const { defineCommand } = await import("citty");
   return defineCommand({
     meta: { name: "meshmac", version, description: "An issue moves, a Mac builds it, the team hears" },
@@ -81,6 +82,7 @@ async function commands() {
       lanes: () => import("./lanes.ts").then((command) => command.default),
       service: () => import("./service.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
+      completions: () => import("./completions.ts").then(({ completionsOf }) => completionsOf(commands)),
     },
   });
 }
