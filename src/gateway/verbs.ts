@@ -24,8 +24,9 @@ export function nodeVerbs(store: NodeStore): Record<string, Verb> {
       return said(await (wait_ms > 0 ? store.renew(node, held, wait) : store.renew(node, held)));
     },
     async log(request) {
-      const where = parsed(Object.fromEntries(new URL(request.url).searchParams), wire.logAsked);
-      return said({ next: await store.log({ ...where, bytes: await request.bytes() }) });
+      const { late, ...where } = parsed(Object.fromEntries(new URL(request.url).searchParams), wire.logAsked);
+      const bytes = await request.bytes();
+      return said({ next: await store.log({ ...where, bytes, ...(late && { late: true }) }) });
     },
     finish: async (request) => said({ said: await store.finish(await asked(request, wire.resultSchema)) }),
     report: async (request) => said({ said: await store.report(await asked(request, wire.reportSchema)) }),

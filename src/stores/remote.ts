@@ -73,8 +73,9 @@ export async function openRemote({
         throw error;
       }
     },
-    async log({ node, run_id, attempt, offset, bytes }) {
+    async log({ node, run_id, attempt, offset, bytes, late }) {
       const where = new URLSearchParams({ node, run_id, attempt: String(attempt), offset: String(offset) });
+      if (late) where.set("late", "1");
       const answer = await post(`node/log?${where}`, bytes, "application/octet-stream");
       return parse(answer.bytes, wire.logSaid).next;
     },

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
+import { logBounds } from "../core/log-bounds.ts";
 import type { Result } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { Held, Lease } from "../stores/store.ts";
@@ -8,7 +9,7 @@ import { fired } from "./clock.ts";
 import { environmentOf } from "./environment.ts";
 import type { House } from "./house.ts";
 import { Heartbeat, type Summons } from "./lease.ts";
-import { forgetOrphan, nameOf, noteOrphan, removeDir } from "./orphans.ts";
+import { forgetOrphan, logName, nameOf, noteOrphan, removeDir } from "./orphans.ts";
 import { Pump } from "./pump.ts";
 import { finish, type Outcome, outcomeOf, readResult, resultOf } from "./result.ts";
 import { type Ended, openScript, type Script } from "./script.ts";
@@ -53,7 +54,8 @@ export async function runAttempt(house: House, lease: Lease, sent: number, asks:
     } else await run(house, lease, heartbeat, asks, ready);
   } finally {
     await forgetOrphan(house.node.work_dir, held);
-    await removeDir(dir);
+    if ("shipped" in ready && ready.shipped.missing > 0) house.keepLog(ready.shipped, dir);
+    else await removeDir(dir);
   }
 }
 
@@ -75,7 +77,8 @@ async function prepare(house: House, lease: Lease, dir: string): Promise<Ready |
   const files = { task: join(dir, "task.json"), result: join(dir, "result") };
   await writeFile(files.task, JSON.stringify(task), { mode: 0o600, flag: "wx" });
   const env = environmentOf(lease, files, { node, own: process.env, isOwn: house.isOwn });
-  const shipped = await ShippedLog.open(house, held, join(dir, "log"));
+  const room = logBounds(lease.log_limit).head;
+  const shipped = await ShippedLog.open(house, held, join(dir, logName), room);
   let script: Script | undefined;
   try {
     script = openScript(path, { dir, env, pipe: house.pipes.take() });
@@ -97,14 +100,14 @@ async function abandon({ script, shipped }: { script: Script | undefined; shippe
   script?.signal("SIGKILL");
   await script?.exited;
   script?.close();
-  await shipped.close(0);
+  await shipped.close();
 }
 
 async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks, ready: Ready): Promise<void> {
   const { script, shipped, resultFile } = ready;
   const held: Held = { run_id: lease.task.run_id, attempt: lease.attempt };
   const started_at = house.clock.now();
-  const pump = new Pump(house, shipped, script.output);
+  const pump = new Pump(house, shipped, script.output, lease.log_limit);
   script.go();
   log.info("script started", { ...held, script: lease.task.script, pid: script.pid });
   house.on({ what: "started", pid: script.pid, ...held });
@@ -115,11 +118,11 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  const missing =
-    cause === "stop" || cause === "stale"
-      ? await shipped.close(stoppedDrain)
-      : await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
-  if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
+  if (cause === "stop") await shipped.shipped(stoppedDrain);
+  // Of an attempt that is lost nobody waits for the log: it follows when it can.
+  else if (cause !== "stale" && cause !== "fence")
+    await shipped.shipped(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
+  if (shipped.missing === 0) await shipped.close();
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);

@@ -21,7 +21,7 @@ const day_ms = 86_400_000;
 const page = 500;
 
 /** Makes the verbs that an operator's command may ask. */
-export function operatorVerbs(link: Link): OperatorStore {
+export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
   return {
     accept: (entry) => accept(link, entry),
 
@@ -50,11 +50,6 @@ export function operatorVerbs(link: Link): OperatorStore {
         posts: posts.map((post) => postOf(fields(post))),
         cancel: orNull(row.cancel),
       };
-    },
-
-    async readLog(run_id, attempt, from, limit) {
-      const { bytes, size } = await link.slice(`log:${run_id}:${attempt}`, from, from + limit);
-      return { bytes, next: from + bytes.length, size };
     },
 
     async cancel(run_id, why) {
