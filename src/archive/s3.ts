@@ -15,6 +15,8 @@ export interface BucketOptions {
 // Up to 5 GiB in one request, which makes it whole or nothing, but a link that breaks begins anew: so in parts, of which S3
 // wants at least 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const partSize = 8 * 1024 * 1024;
+const longestPut = 600_000;
+const longestRead = 15_000;
 
 /** Keeps logs in a bucket of S3 or of what speaks like it; of an error only its code leaves, for its text may quote the request. */
 export function openBucket({ secret_access_key, ...options }: BucketOptions): Archive {
@@ -33,7 +35,7 @@ export function openBucket({ secret_access_key, ...options }: BucketOptions): Ar
     async put(name, path) {
       const log = file(path);
       try {
-        await object(name).write(log, { type: "text/plain; charset=utf-8" });
+        await within(longestPut, object(name).write(log, { type: "text/plain; charset=utf-8" }));
       } catch (cause) {
         throw failed("written", cause);
       }
@@ -41,10 +43,10 @@ export function openBucket({ secret_access_key, ...options }: BucketOptions): Ar
 
     async read(name, from, limit) {
       try {
-        const { size } = await object(name).stat();
+        const { size } = await within(longestRead, object(name).stat());
         const to = Math.min(size, from + limit);
         if (from >= to) return { bytes: new Uint8Array(), size };
-        return { bytes: await object(name).slice(from, to).bytes(), size };
+        return { bytes: await within(longestRead, object(name).slice(from, to).bytes()), size };
       } catch (cause) {
         if (/^(NoSuchKey|NotFound|UnknownError404)$/.test(codeOf(cause))) return null;
         throw failed("read", cause);
@@ -61,6 +63,17 @@ export function openBucket({ secret_access_key, ...options }: BucketOptions): Ar
         ? "look at logs.archive.s3: the key, its secret and what its policy allows"
         : "look at logs.archive.s3: endpoint, bucket and region; it is tried again",
     });
+  }
+}
+
+// Bun's client waits for ever, and cannot be called back.
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(Object.assign(new Error("no answer in time"), { code: "timeout" })), ms);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

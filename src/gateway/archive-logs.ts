@@ -1,8 +1,8 @@
+import { join } from "node:path";
 import type { Archive } from "../core/archive.ts";
 import { isOver } from "../core/records.ts";
 import { log } from "../log.ts";
 import { type Logs, openLogs } from "../stores/logs.ts";
-import { join } from "node:path";
 import { lateLogs_ms, type Store } from "../stores/store.ts";
 import { nap, type Sleep } from "./stir.ts";
 
@@ -39,8 +39,8 @@ export function startArchiver({ store, archive, state_dir, sleep = nap, now = Da
   let fault: string | null = null;
 
   async function look(to: Archive): Promise<void> {
-    const runs = await logs.runs();
-    for (const run_id of done) if (!runs.includes(run_id)) done.delete(run_id);
+    const runs = new Set(await logs.runs());
+    for (const run_id of done) if (!runs.has(run_id)) done.delete(run_id);
     for (const run_id of runs) {
       if (over.signal.aborted) return;
       if (!done.has(run_id) && (await archiveRun(run_id, { store, logs, to, folder, now }))) done.add(run_id);
@@ -85,19 +85,19 @@ interface Hands {
 /** Archives what is over of one run; true when there is nothing left that may change. */
 async function archiveRun(run_id: string, { store, logs, to, folder, now }: Hands): Promise<boolean> {
   const files = await logs.filesOf(run_id);
+  if (!files) return true;
+  const isOld = now() - files.changed > lateLogs_ms;
+  let rest = files.logs.filter(({ archived }) => !archived);
+  if (rest.length === 0 && !isOld) return false;
   const run = (await store.show(run_id))?.run;
-  if (!files || !run) return true;
-  const isOld = isOver(run.state) && now() - files.changed > lateLogs_ms;
-  let rest = 0;
-  for (const { name, size, changed, archived } of files.logs) {
+  if (!run) return true;
+  for (const { name, size, changed } of rest) {
     const attempt = Number.parseInt(name, 10);
-    if (archived) continue;
-    rest++;
     if ((attempt === run.attempt && !isOver(run.state)) || now() - changed < settled) continue;
     await to.put(`${run_id}/${name}`, join(folder, run_id, name));
     logs.mark(run_id, name, size);
     log.info("log archived", { run_id, attempt, bytes: size });
-    rest--;
+    rest = rest.filter((other) => other.name !== name);
   }
-  return isOld && rest === 0;
+  return isOld && isOver(run.state) && rest.length === 0;
 }
