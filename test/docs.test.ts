@@ -36,11 +36,14 @@ describe("docs/chats.md", () => {
   });
 });
 
-test.each(["docs/chats.md", "docs/paging.md"])("every configuration in %s is accepted as it stands", (path) => {
-  const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");
-  expect(found.length).toBeGreaterThan(0);
-  for (const [, , yaml = ""] of found) expect(() => configIn(yaml)).not.toThrow();
-});
+test.each(["docs/chats.md", "docs/paging.md", "docs/logs.md"])(
+  "every configuration in %s is accepted as it stands",
+  (path) => {
+    const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");
+    expect(found.length).toBeGreaterThan(0);
+    for (const [, , yaml = ""] of found) expect(() => configIn(yaml)).not.toThrow();
+  },
+);
 
 test("docs/configuration.md names every key of every chat and pager", () => {
   const reference = read("docs/configuration.md");

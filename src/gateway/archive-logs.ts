@@ -4,12 +4,16 @@ import { isOver } from "../core/records.ts";
 import { log } from "../log.ts";
 import { type Logs, openLogs } from "../stores/logs.ts";
 import { lateLogs_ms, type Store } from "../stores/store.ts";
+import { withMasked } from "./masked-copy.ts";
+import type { Masks } from "./masked-store.ts";
 import { nap, type Sleep } from "./stir.ts";
 
 export interface ArchiverOptions {
   store: Pick<Store, "show">;
   archive: Archive | undefined;
   state_dir: string;
+  /** Hides our own secrets with as many bytes. */
+  mask: Masks["bytes"];
   sleep?: Sleep;
   /** Epoch milliseconds. */
   now?: () => number;
@@ -21,7 +25,7 @@ export interface Archiver {
   stop(): Promise<void>;
 }
 
-const lookEvery = 15_000;
+const lookEvery = 5000;
 const longestPause = 300_000;
 // A node that ships its last bytes late does so in bursts: what was written to a moment ago is left for the next look.
 const settled = 2000;
@@ -30,7 +34,14 @@ const settled = 2000;
  * Copies the logs of attempts that are over into the archive, each again when it grew, until stopped. A failing archive is
  * waited out, blocks nothing else, and leaves the local files where they are. Never throws.
  */
-export function startArchiver({ store, archive, state_dir, sleep = nap, now = Date.now }: ArchiverOptions): Archiver {
+export function startArchiver({
+  store,
+  archive,
+  state_dir,
+  mask,
+  sleep = nap,
+  now = Date.now,
+}: ArchiverOptions): Archiver {
   const over = new AbortController();
   const folder = join(state_dir, "logs");
   const logs = openLogs(folder);
@@ -43,7 +54,7 @@ export function startArchiver({ store, archive, state_dir, sleep = nap, now = Da
     for (const run_id of done) if (!runs.has(run_id)) done.delete(run_id);
     for (const run_id of runs) {
       if (over.signal.aborted) return;
-      if (!done.has(run_id) && (await archiveRun(run_id, { store, logs, to, folder, now }))) done.add(run_id);
+      if (!done.has(run_id) && (await archiveRun(run_id, { store, logs, to, folder, mask, now }))) done.add(run_id);
     }
   }
 
@@ -79,11 +90,12 @@ interface Hands {
   logs: Logs;
   to: Archive;
   folder: string;
+  mask: Masks["bytes"];
   now: () => number;
 }
 
 /** Archives what is over of one run; true when there is nothing left that may change. */
-async function archiveRun(run_id: string, { store, logs, to, folder, now }: Hands): Promise<boolean> {
+async function archiveRun(run_id: string, { store, logs, to, folder, mask, now }: Hands): Promise<boolean> {
   const files = await logs.filesOf(run_id);
   if (!files) return true;
   const isOld = now() - files.changed > lateLogs_ms;
@@ -94,7 +106,7 @@ async function archiveRun(run_id: string, { store, logs, to, folder, now }: Hand
   for (const { name, size, changed } of rest) {
     const attempt = Number.parseInt(name, 10);
     if ((attempt === run.attempt && !isOver(run.state)) || now() - changed < settled) continue;
-    await to.put(`${run_id}/${name}`, join(folder, run_id, name));
+    await withMasked(join(folder, run_id, name), mask, (path) => to.put(`${run_id}/${name}`, path));
     logs.mark(run_id, name, size);
     log.info("log archived", { run_id, attempt, bytes: size });
     rest = rest.filter((other) => other.name !== name);

@@ -56,7 +56,7 @@ export async function openGateway({
   const store = maskingTasks(plain, masks);
   const published = keepPublished(store, config);
   let escalation: Escalation | undefined;
-  const archiver = startArchiver({ store, archive, state_dir: config.state_dir });
+  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, mask: masks.bytes });
   const notes = () => [...(escalation?.notes() ?? []), ...store.notes(), ...archiver.notes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
   const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });

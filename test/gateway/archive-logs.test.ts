@@ -1,19 +1,20 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openArchive } from "../../src/archive.ts";
 import type { Archive } from "../../src/core/archive.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { type Archiver, startArchiver } from "../../src/gateway/archive-logs.ts";
+import { masksOf } from "../../src/gateway/masked-store.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Held, Store } from "../../src/stores/store.ts";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { type FakeBucket, openBucket } from "../fakes/s3.ts";
 import { eventually } from "../house/household.ts";
 import { askOf, bytesOf, heldOf, leased, queue, resultOf, rulesOf } from "../stores/conformance/given.ts";
 
 const key = "fake-secret-access-key-0123456789";
+const gatewaySecret = "jira-rest-canary-0123456789";
 const opened: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of opened.splice(0).toReversed()) await close();
@@ -49,6 +50,7 @@ async function scene(): Promise<Scene> {
     store,
     archive,
     state_dir: dir,
+    mask: masksOf({ values: () => [gatewaySecret] }).bytes,
     sleep: (ms, signal) => Bun.sleep(signal?.aborted ? 0 : Math.min(ms, 5)),
     now: () => Date.now() + 30_000,
   });
@@ -102,6 +104,18 @@ test("archives the logs of attempts that are over, and of no other, once", async
   await eventually("the last one, too", () => archivedText(open) === "open\n");
   expect(bucket.asked.filter((asked) => asked.startsWith("PUT"))).toHaveLength(3);
   expect(bucket.faults).toEqual([]);
+});
+
+test("archives no secret of the gateway's that a node did not know, wherever it stands", async () => {
+  const { store, dir, archivedText } = await scene();
+  const filler = "a line of a build that says a great deal\n".repeat(25_575);
+  // The second one lies across the end of a page.
+  const text = `${gatewaySecret}\n${filler.slice(0, 1024 ** 2 - 40)}${gatewaySecret}\n${filler}`;
+  const held = await ended(store, text);
+  const found = await eventually("archived", () => archivedText(held));
+  expect(found.length).toBe(text.length);
+  expect(found === text.replaceAll(gatewaySecret, "*".repeat(gatewaySecret.length))).toBe(true);
+  expect(readdirSync(join(dir, "logs", held.run_id)).toSorted()).toEqual(["1.log", "1.log.archived"]);
 });
 
 test("archives a log again that grew late", async () => {

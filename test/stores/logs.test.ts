@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Archive } from "../../src/core/archive.ts";
 import { type Logs, openLogs } from "../../src/stores/logs.ts";
+import { canMount, onSmallDisk } from "../fakes/small-disk.ts";
 import { bytesOf } from "./conformance/given.ts";
 
 const folders: string[] = [];
@@ -166,4 +167,14 @@ test("reads from the archive what is here no more, and does not ask it again and
   expect(await logs.read(part(run, 1), 2, 3)).toMatchObject({ bytes: bytesOf("234"), next: 5, size: 10 });
   for (let i = 0; i < 3; i++) expect(await logs.read(part(run, 2), 0, 3)).toBeNull();
   expect(asked).toEqual([`${run}/1.log`, `${run}/2.log`]);
+});
+
+test.skipIf(!canMount)("a full disk of the gateway cuts the log, says so, and does not fail the run", () => {
+  const said = onSmallDisk(join(import.meta.dir, "full-disk.ts"), "1m");
+  expect(said).toMatchObject({
+    answers: Array.from({ length: 40 }, (_, i) => (i + 1) * 65_536),
+    finished: "ok",
+    end: expect.stringMatching(/\n\[the rest is left out here: the disk of the gateway was full\]\n$/),
+    notes: ["logs are cut short: the disk of state_dir is full"],
+  });
 });
