@@ -72,13 +72,14 @@ async function measure(store: string | undefined, limit: string, program: string
   }
   const after = peaks(worker, gateway);
   const floor = median(times.floor);
-  const seconds = (list: number[]) => median(list).toFixed(2);
   const ratio = (list: number[]) => (median(list) / floor).toFixed(2);
   console.log(
     `  limit ${limit.padEnd(6)} floor ${floor.toFixed(2)} s · script ${seconds(times.script)} s = ${ratio(times.script)} · run ${seconds(times.run)} s = ${ratio(times.run)}` +
       ` · peak of the worker ${idle.worker} → ${after.worker} MiB, of the gateway ${idle.gateway} → ${after.gateway} MiB`,
   );
 }
+
+const seconds = (list: number[]) => median(list).toFixed(2);
 
 const peaks = (worker: Process, gateway: Process) => ({
   worker: Math.round(peak(worker.child.pid)),

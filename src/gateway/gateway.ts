@@ -57,7 +57,9 @@ export async function openGateway({
   const published = keepPublished(store, config);
   let escalation: Escalation | undefined;
   const archiver = startArchiver({ store, archive, state_dir: config.state_dir, mask: masks.bytes });
-  const notes = () => [...(escalation?.notes() ?? []), ...store.notes(), ...archiver.notes()];
+  const pageNotes = () => escalation?.notes() ?? [];
+  const logNotes = () => [...store.notes(), ...archiver.notes()];
+  const notes = () => [...pageNotes(), ...logNotes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
   const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
   // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
@@ -70,7 +72,8 @@ export async function openGateway({
     sends,
     durability: store.about.durability,
     sending: sender?.underWay() ?? 0,
-    notes: notes(),
+    notes: pageNotes(),
+    log_notes: logNotes(),
   });
   const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const reaper = startReaper({ store, config, facts });

@@ -18,6 +18,7 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "gateway-none": (ward) => void (ward.ahead = 120_000),
   "gateway-none-sends": (ward) => ward.beat({ sends: false }),
   "gateway-versions": (ward) => ward.beat({ version: "0.0.9" }, "gate-2/815"),
+  "logs-failing": (ward) => ward.beat({ log_notes: ['logs are not archived: bucket "acme-logs" answered 403'] }),
   "page-failed": (ward) => ward.beat({ notes: ["page to oncall not sent: status 403"] }),
 
   "chat-hook-dead": (ward) => refused(ward, "chat:builds", "config"),

@@ -45,7 +45,7 @@ export function openBucket({
       const url = new URL(request.url);
       const bytes = await request.bytes();
       asked.push(`${request.method} ${url.pathname}${url.search}`);
-      if (fake.hang) return await new Promise<Response>((answer) => held.push(answer));
+      if (fake.hang) return await new Promise<Response>((release) => held.push(release));
       if (failures.count > 0) {
         failures.count--;
         return refusal(failures.status, "SlowDown", `come again ${secret}`);
@@ -131,6 +131,8 @@ const xml = (body: string): Response => new Response(`<?xml version="1.0"?>${bod
 const refusal = (status: number, code: string, message: string): Response =>
   new Response(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`, { status });
 
+const encode = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -154,8 +156,6 @@ function signatureFault(
   for (const name of ["host", "x-amz-content-sha256", "x-amz-date"])
     if (!names.includes(name)) return `${name} unsigned`;
   const headers = names.map((name) => `${name}:${(request.headers.get(name) ?? "").trim()}\n`).join("");
-  const encode = (text: string) =>
-    encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
   const query = [...url.searchParams]
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .toSorted()

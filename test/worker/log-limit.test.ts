@@ -66,8 +66,8 @@ test("what failed is found in what is left out, and hidden as everything is", as
   await using yard = new Yard();
   yard.store.log_limit = 64 * kibi;
   const named = `echo "Test Case '-[AppTests.LoginTests acme-canary-value-1]' failed (0.1 seconds)."`;
-  const masked = () => ["acme-canary-value-1"];
-  const { log, result } = await yard.run(`seq 1 100000; ${named}; seq 1 100000; exit 65`, {}, { masked });
+  const hidden = { masked: () => ["acme-canary-value-1"] };
+  const { log, result } = await yard.run(`seq 1 100000; ${named}; seq 1 100000; exit 65`, {}, hidden);
   expect(log).not.toContain("Test Case");
   expect(result).toMatchObject({ state: "failed", failing_target: "AppTests.LoginTests.***" });
 });
@@ -184,7 +184,7 @@ test("a store that wants none of it ends the matter", async () => {
   const { result } = await yard.run("echo one");
   expect(result?.state).toBe("succeeded");
   expect(calls).toBe(2); // once as the one who holds it, once late
-  expect(readdirSync(yard.node.work_dir).filter((name) => /-1$/.test(name))).toEqual([]);
+  expect(readdirSync(yard.node.work_dir).filter((name) => name.endsWith("-1"))).toEqual([]);
 });
 
 test.skipIf(!canMount)(
