@@ -63,6 +63,11 @@ export class LineMask {
     this.#gone = 0;
   }
 
+  /** True while a private key is open: then every line that is skipped counts. */
+  get isInKey(): boolean {
+    return this.#inKey > 0;
+  }
+
   /** How many characters were taken that were neither shown nor skipped. */
   get waiting(): number {
     return this.#held.length - this.#gone;

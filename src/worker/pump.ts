@@ -156,7 +156,8 @@ export class Pump {
   #skip(bytes: Uint8Array): void {
     const buffer = bufferOf(bytes);
     const line = buffer.lastIndexOf(newlineByte);
-    if (line <= keyHint.length || buffer.indexOf(keyHintBytes) !== -1) return this.#mask.skip(latin1(bytes));
+    if (this.#mask.isInKey || line <= keyHint.length || buffer.indexOf(keyHintBytes) !== -1)
+      return this.#mask.skip(latin1(bytes));
     // A key may begin in what the mask holds: its first bytes and its last line are all that counts.
     this.#mask.skip(latin1(bytes.subarray(0, keyHint.length)) + latin1(bytes.subarray(line)));
   }

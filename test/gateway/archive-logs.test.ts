@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,8 +10,10 @@ import { masksOf } from "../../src/gateway/masked-store.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Held, Store } from "../../src/stores/store.ts";
 import { type FakeBucket, openBucket } from "../fakes/s3.ts";
-import { eventually } from "../house/household.ts";
+import { eventually } from "./gatehouse.ts";
 import { askOf, bytesOf, heldOf, leased, queue, resultOf, rulesOf } from "../stores/conformance/given.ts";
+
+setDefaultTimeout(30_000);
 
 const key = "fake-secret-access-key-0123456789";
 const gatewaySecret = "jira-rest-canary-0123456789";

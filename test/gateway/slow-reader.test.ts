@@ -1,9 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import type { Store } from "../../src/stores/store.ts";
-import { eventually } from "../house/household.ts";
 import { askOf, heldOf, resultOf } from "../stores/conformance/given.ts";
-import { openGatehouse, wanted } from "./gatehouse.ts";
+import { eventually, openGatehouse, wanted } from "./gatehouse.ts";
 
 setDefaultTimeout(60_000);
 

@@ -1,9 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startRedis } from "../fakes/redis-server.ts";
 import { openBucket } from "../fakes/s3.ts";
 import { deliver, eventually, Household, jiraBody } from "./household.ts";
+
+setDefaultTimeout(60_000);
 
 const lines = 1_200_000;
 const all = `${Array.from({ length: lines }, (_, i) => i + 1).join("\n")}\nover\n`;

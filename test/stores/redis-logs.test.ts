@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { openRedis, type RedisStore } from "../../src/stores/redis.ts";
+import { Link } from "../../src/stores/redis/link.ts";
 import type { Held, LogChunk } from "../../src/stores/store.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { askOf, day, heldOf, leased, queue, resultOf, rulesOf } from "./conformance/given.ts";
@@ -172,6 +173,37 @@ test("kill -9 of the gateways that drain, at any point, loses and doubles no byt
     at = found.next;
   }
   same(Buffer.concat(pieces), all);
+});
+
+test("who wakes between file and trim trims nothing that another has, and nothing twice", async () => {
+  const redis = await server();
+  const store = await gateway(redis, undefined);
+  const held = await running(store);
+  const all = noise(3_000_000);
+  await ship(store, held, all.subarray(0, 1_500_000));
+  const link = new Link({ url: redis.url, pool: "acme" });
+  opened.push(() => link.close());
+  await link.ready();
+  const { run_id } = held;
+  const drain = async (place: string) => {
+    const [, , part, from, bytes] = await link.callRaw("drain", { place, name: place, patience_ms: 0 });
+    return { part: Number(part), from: Number(from), bytes: Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0) };
+  };
+  const trim = (place: string, from: number, to: number) =>
+    link.call("trim", { run_id, attempt: "1", place, from, to });
+  const frozen = await drain("one");
+  expect(frozen).toEqual({ part: 0, from: 0, bytes: Buffer.from(all.subarray(0, 1_500_000)) });
+  await ship(store, held, all, 200_000, 1_500_000);
+  const other = await drain("two");
+  expect(other).toEqual({ part: 0, from: 0, bytes: Buffer.from(all) });
+  expect(await trim("one", 0, 1_500_000)).toBe(0);
+  expect(await trim("two", 0, 4_000_000)).toBe(0);
+  expect(await trim("two", 0, 2_000_000)).toBe(1);
+  expect(await trim("two", 0, 2_000_000)).toBe(0);
+  expect(await trim("two", 0, 2_500_000)).toBe(0);
+  const { bytes, size } = await store.readLog(run_id, 1, 2_000_000, window);
+  expect(size).toBe(3_000_000);
+  same(bytes, all.subarray(2_000_000));
 });
 
 test("a gateway that has not drained a part says who has it", async () => {
