@@ -27,6 +27,7 @@ export interface Archiver {
 
 const lookEvery = 5000;
 const longestPause = 300_000;
+const mostFaults = 3;
 // A node that ships its last bytes late does so in bursts: what was written to a moment ago is left for the next look.
 const settled = 2000;
 
@@ -52,10 +53,18 @@ export function startArchiver({
   async function look(to: Archive): Promise<void> {
     const runs = new Set(await logs.runs());
     for (const run_id of done) if (!runs.has(run_id)) done.delete(run_id);
+    const faults: unknown[] = [];
     for (const run_id of runs) {
-      if (over.signal.aborted) return;
-      if (!done.has(run_id) && (await archiveRun(run_id, { store, logs, to, folder, mask, now }))) done.add(run_id);
+      // One log that cannot be had holds up no other; an archive that is away is not asked for each.
+      if (over.signal.aborted || faults.length >= mostFaults) break;
+      if (done.has(run_id)) continue;
+      const whole = await archiveRun(run_id, { store, logs, to, folder, mask, now }).catch((why: unknown) => {
+        faults.push(why);
+        return false;
+      });
+      if (whole) done.add(run_id);
     }
+    if (faults.length > 0) throw faults[0];
   }
 
   async function run(to: Archive): Promise<void> {

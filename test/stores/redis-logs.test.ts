@@ -139,27 +139,27 @@ test("kill -9 of the gateways that drain, at any point, loses and doubles no byt
   const node = await gateway(redis, undefined);
   const held = await running(node);
   const children = new Map<string, Bun.Subprocess>();
-  const start = (dir: string) => {
+  const start = async (dir: string) => {
     const url = `redis://127.0.0.1:${redis.port}/0`;
     const child = Bun.spawn([process.execPath, join(import.meta.dir, "redis/drainer.ts"), url, dir, dir], {
-      stdout: "ignore",
+      stdout: "pipe",
       stderr: "inherit",
     });
     children.set(dir, child);
     opened.push(() => child.kill("SIGKILL"));
+    await child.stdout.getReader().read(); // it drains from now on
   };
-  start(one);
-  start(two);
+  await Promise.all([one, two].map(start));
   const all = noise(40_000_000);
   let shipped = false;
   const shipping = ship(node, held, all, 262_144).then(() => (shipped = true));
   for (let kills = 0; !shipped || kills < 4; kills++) {
     const victim = kills % 2 === 0 ? one : two;
-    await Bun.sleep(20 + ((kills * 37) % 150));
+    await Bun.sleep((kills * 37) % 150); // somewhere between two steps
     const child = children.get(victim);
     child?.kill("SIGKILL");
     await child?.exited;
-    start(victim);
+    await start(victim);
   }
   await shipping;
   await node.finish(resultOf(held));
@@ -216,6 +216,8 @@ test("a gateway that has not drained a part says who has it", async () => {
   await ship(one, held, all, 200_000, 1_500_000);
   expect(await drainAll(two, "gateway-2")).toBe(1);
   const read = (store: RedisStore, from: number) => store.readLog(held.run_id, 1, from, 1000);
+  // A page that begins in one's own part ends where the other's begins.
+  expect(await one.readLog(held.run_id, 1, 1_400_000, 200_000)).toMatchObject({ next: 1_500_000, size: 3_000_000 });
   expect((await read(one, 0)).bytes.length).toBe(1000);
   expect((await read(two, 2_000_000)).bytes.length).toBe(1000);
   for (const [store, from, who] of [

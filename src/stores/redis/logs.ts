@@ -1,6 +1,6 @@
 import { MeshError } from "../../core/error.ts";
 import { isFull, type Logs } from "../logs.ts";
-import type { LogSlice, OperatorStore, Store } from "../store.ts";
+import type { OperatorStore, Store } from "../store.ts";
 import type { Link } from "./link.ts";
 
 /** When a log has not moved for so long, another gateway goes on with it. */
@@ -17,18 +17,20 @@ export function logVerbs(
       const pieces: Uint8Array[] = [];
       let at = Math.max(0, from);
       let size = at;
+      // The rest of a page may lie in the next part.
       for (let left = limit; ;) {
         const slice = await sliceOf(link, { run_id, attempt, from: at, limit: left });
         ({ size } = slice);
-        const found = at < slice.trimmed ? await drained(logs, { run_id, attempt }, slice, at, left) : slice.bytes;
-        pieces.push(found);
-        at += found.length;
-        left -= found.length;
-        // The rest of a page may lie in the next part.
-        if (found.length === 0 || left <= 0 || at >= size) break;
+        const found = at < slice.trimmed ? drained(logs, { run_id, attempt }, slice, at, left) : slice.bytes;
+        // What was found before a part that is elsewhere is an answer: the next page begins there, and says so.
+        const bytes = await (pieces.length === 0 ? found : Promise.resolve(found).catch(() => nothing));
+        pieces.push(bytes);
+        at += bytes.length;
+        left -= bytes.length;
+        if (bytes.length === 0 || left <= 0 || at >= size) break;
       }
       const bytes = pieces.length === 1 && pieces[0] ? pieces[0] : new Uint8Array(Buffer.concat(pieces));
-      return { bytes, next: Math.min(at, size), size } satisfies LogSlice;
+      return { bytes, next: Math.min(at, size), size };
     },
 
     async drain(name) {
@@ -52,6 +54,7 @@ export function logVerbs(
   };
 }
 
+const nothing = new Uint8Array();
 const cutLine = "\n[the rest is left out here: the disk of the gateway was full]\n";
 
 interface Slice {
@@ -97,12 +100,12 @@ async function drained(
 ): Promise<Uint8Array> {
   const index = parts.findLastIndex(({ from }) => from <= at);
   const part = parts[index];
-  if (!part) return new Uint8Array();
+  if (!part) return nothing;
   const end = parts[index + 1]?.from ?? trimmed;
   const found = await logs?.read({ ...held, from: part.from }, at, Math.min(limit, end - at));
   if (found) return found.bytes;
   // Here it was, and retention removed it.
-  if (logs?.place() === part.place) return new Uint8Array();
+  if (logs?.place() === part.place) return nothing;
   throw new MeshError("unavailable", `this part of the log is kept by gateway ${JSON.stringify(part.name)}`, {
     hint: "ask that gateway, or set logs.archive so that every gateway can read it",
   });
