@@ -15,7 +15,7 @@ export interface Streams {
 }
 
 /**
- * Runs what was typed against a tree of commands and returns the exit status: 0, a MeshError's own, or 70 for our bugs.
+ * Runs what was typed against a tree of commands and returns the exit status: what the command answers, else 0, a MeshError's own, or 70 for our bugs.
  * citty describes, parses and runs; what it lets pass (unknown flags, `--help` after `--`, stack traces) is refused here.
  */
 export async function run(root: Command, typed: readonly string[], streams: Streams): Promise<number> {

@@ -7,6 +7,17 @@ interface Flag {
   arg: ArgDef;
 }
 
+/** A positional that is a whole command of the user's, its own flags included: everything after `--`, at least one word. */
+export const commandArg = {
+  type: "positional",
+  description: "what to run, with its own arguments, after --",
+  required: true,
+} as const;
+
+/** The words of the `commandArg` of a command, from its `rawArgs`; `before` is how many positionals it takes beside. */
+export const commandIn = (rawArgs: readonly string[], before: number): string[] =>
+  rawArgs.slice(rawArgs.indexOf("--") + 1 + before);
+
 /**
  * Checks what was typed against what a command takes, and writes it so that citty reads it one way only: `--name=value`,
  * `--name` or `--no-name`, then `--` and the positionals. Throws `usage` where something is unknown, missing or too much.
@@ -16,10 +27,12 @@ export function strictArgs(typed: readonly string[], args: ArgsDef, name: string
   const wrong = (message: string, hint = help) => new MeshError("usage", message, { hint });
   const flags: string[] = [];
   const positionals: string[] = [];
+  const command: string[] = [];
+  const takesCommand = Object.values(args).includes(commandArg);
   const rest = [...typed];
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     if (token === "--") {
-      positionals.push(...rest.splice(0));
+      (takesCommand ? command : positionals).push(...rest.splice(0));
     } else if (!token.startsWith("-") || token === "-") {
       positionals.push(token);
     } else {
@@ -32,7 +45,9 @@ export function strictArgs(typed: readonly string[], args: ArgsDef, name: string
     if (arg.type !== "positional" && arg.required && arg.default === undefined && !given)
       throw wrong(`--${key} is missing`);
   }
-  return [...flags, "--", ...positionals];
+  if (takesCommand && (command[0] ?? "") === "")
+    throw wrong("COMMAND is missing", `write it after --: ${name} … -- make`);
+  return [...flags, "--", ...positionals, ...command];
 }
 
 /** Whether `--help` or `-h` was typed, before a `--`. */
@@ -100,7 +115,7 @@ function unknownFlag(typed: string, args: ArgsDef, wrong: Wrong): MeshError {
 }
 
 function checkPositionals(given: readonly string[], args: ArgsDef, wrong: Wrong): void {
-  const wanted = Object.entries(args).filter(([, arg]) => arg.type === "positional");
+  const wanted = Object.entries(args).filter(([, arg]) => arg.type === "positional" && arg !== commandArg);
   const missing = wanted
     .slice(given.length)
     .find(([, { required, default: usual }]) => required !== false && usual === undefined);

@@ -70,12 +70,15 @@ async function commands() {
   return defineCommand({
     meta: { name: "meshmac", version, description: "An issue moves, a Mac builds it, the team hears" },
     subCommands: {
+      init: () => import("./init.ts").then((command) => command.default),
       up: () => import("./up.ts").then((command) => command.default),
       serve: () => import("./serve.ts").then((command) => command.default),
       work: () => import("./work.ts").then((command) => command.default),
       notify: () => import("./notify.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
+      nodes: () => import("./nodes.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
+      lanes: () => import("./lanes.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
     },
   });

@@ -19,7 +19,11 @@ export default defineCommand({
     "failing-target": { type: "string", description: "what failed", valueHint: "name" },
     chat: { type: "string", description: "tell this chat alone", valueHint: "name" },
     "dry-run": { type: "boolean", description: "print the requests, secrets by name; send nothing" },
-    test: { type: "string", description: "send a test post to this chat, print what it answered", valueHint: "chat" },
+    test: {
+      type: "string",
+      description: "send a test to this chat or pager, print what it answered",
+      valueHint: "name",
+    },
     plain: { type: "boolean", description: "with --test: the minimal layout" },
     ...configArgs,
     ...jsonArgs,

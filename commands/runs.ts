@@ -8,6 +8,7 @@ export default defineCommand({
     logs: () => import("./runs/logs.ts").then((command) => command.default),
     cancel: () => import("./runs/cancel.ts").then((command) => command.default),
     retry: () => import("./runs/retry.ts").then((command) => command.default),
+    dead: () => import("./runs/dead.ts").then((command) => command.default),
     ignored: () => import("./runs/ignored.ts").then((command) => command.default),
   },
 });

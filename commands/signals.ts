@@ -11,3 +11,13 @@ export function onSignals(first: () => void, second: () => void): void {
   process.on("SIGHUP", gently);
   process.on("SIGQUIT", second);
 }
+
+const passedOn = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+
+/** Tells `hear` of every signal that asks for something, until the function it answers is called; none of them ends us then. */
+export function hearSignals(hear: (name: NodeJS.Signals) => void): () => void {
+  for (const name of passedOn) process.on(name, hear);
+  return () => {
+    for (const name of passedOn) process.off(name, hear);
+  };
+}

@@ -17,9 +17,18 @@ export interface Call {
   unix?: string;
   headers?: Record<string, string>;
   body?: string | Uint8Array;
+  /** Bearer token, put into `Authorization` here. */
+  bearer?: Secret;
+  /** By which way, as every outbound entry of the configuration says it. */
+  way?: Way;
+  /** Whether a connection that was used before may serve; it may have been closed at the other end just now. */
+  keepalive?: boolean;
   timeout_ms: number;
   signal?: AbortSignal;
 }
+
+/** What of an outbound entry decides how its other side is reached. */
+export type Way = Pick<Outbound, "proxy" | "ca_file" | "client_cert" | "client_key" | "allow_http">;
 
 export interface Answer {
   status: number;
@@ -39,24 +48,42 @@ export type Sent = { place: string } & ({ reply: Reply } | { failure: Failure })
 
 const userAgent = `meshmac/${version}`;
 
-/** Makes one request and answers whatever status came back. Throws `unavailable` when no complete answer came in time; the message never holds the URL. */
-export async function call({ method, url, unix, headers, body, timeout_ms, signal }: Call): Promise<Answer> {
-  const timeout = AbortSignal.timeout(timeout_ms);
+/**
+ * Makes one request and answers whatever status came back; follows no redirect. Throws `unavailable` when no complete answer
+ * came in time, and `config` where it cannot be asked at all: plain http:// to another machine without `allow_http`, a file
+ * of `way` that cannot be read. No message holds the URL.
+ */
+export async function call({ method, url, unix, headers, body, bearer, way, ...how }: Call): Promise<Answer> {
+  const { host, hostname, protocol } = new URL(url);
+  if (unix === undefined && protocol === "http:" && !isLoopback(hostname) && !way?.allow_http)
+    throw new MeshError("config", `${host} is plain http`, { hint: "use https, or say allow_http: true" });
+  const tls = way ? await tlsOf(way).catch(unreadable) : {};
+  const timeout = AbortSignal.timeout(how.timeout_ms);
+  const authorization = bearer && { authorization: `Bearer ${shown(bearer)}` };
   try {
     const response = await ofetch.raw<unknown, "stream">(url, {
       method,
-      headers: { "user-agent": userAgent, ...headers },
+      headers: { "user-agent": userAgent, ...headers, ...authorization },
       ...(body !== undefined && { body }),
       ...always,
       responseType: "stream",
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      signal: how.signal ? AbortSignal.any([how.signal, timeout]) : timeout,
+      ...(how.keepalive === false && { keepalive: false }),
       ...(unix !== undefined && { unix }),
+      ...(way?.proxy !== undefined && { proxy: way.proxy }),
+      ...(Object.keys(tls).length > 0 && { tls }),
     });
     const bytes = new Uint8Array(await response.arrayBuffer());
     return { status: response.status, headers: response.headers, bytes };
   } catch (error) {
-    throw new MeshError("unavailable", `no answer from ${unix ? "the socket" : placeOf(url)} (${codeOf(error)})`);
+    throw new MeshError("unavailable", `no answer from ${unix ? "the socket" : host} (${codeOf(error)})`);
   }
+}
+
+function unreadable(error: unknown): never {
+  throw new MeshError("config", `a certificate or key file could not be read (${codeOf(error)})`, {
+    hint: "check ca_file, client_cert and client_key",
+  });
 }
 
 /**
@@ -129,7 +156,7 @@ interface Tls {
   key?: string;
 }
 
-async function tlsOf({ ca_file, client_cert, client_key }: Outbound): Promise<Tls> {
+async function tlsOf({ ca_file, client_cert, client_key }: Way): Promise<Tls> {
   const [ca, cert, key] = await Promise.all([ca_file, client_cert, client_key].map(read));
   return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }

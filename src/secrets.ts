@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { log } from "./log.ts";
 import { Copy, type Demand, sha256, type Value } from "./secrets/copy.ts";
 import { pathOf } from "./secrets/file.ts";
+import { tokensIn } from "./secrets/list.ts";
 
 export { longestToken } from "./secrets/copy.ts";
 export { checkKeyFile } from "./secrets/file.ts";
@@ -15,6 +16,8 @@ export interface Vault {
   accepts(name: string, presented: string | null): string | null;
   /** Returns the key id of the value, current or staged, whose HMAC-SHA256 over `body` is `hexSignature`, or null. */
   signed(name: string, body: Uint8Array, hexSignature: string | null): string | null;
+  /** Names the tokens in one folder, `nodes/mac-07.token`, as it is now or was a quarter of a second ago. */
+  tokens(folder: string): string[];
   /** Returns every value ever loaded, retired ones included, for redaction. */
   values(): string[];
   /** Names the current value without showing it: the first 8 hex digits of its SHA-256. */
@@ -36,6 +39,7 @@ const lookAgainAfter = 250;
 export function openVault(dir: string, now: () => number = () => performance.now()): Vault {
   const entries = new Map<string, Entry>();
   const seen = new Set<string>();
+  const folders = new Map<string, { tokens: string[]; lookedAt: number }>();
 
   function entryOf(name: string, demand: Demand): Entry {
     const path = pathOf(dir, name);
@@ -87,6 +91,14 @@ export function openVault(dir: string, now: () => number = () => performance.now
     read: (name) => current(name).text,
     keyId: (name) => current(name).keyId,
     values: () => [...seen],
+
+    tokens(folder) {
+      const known = folders.get(folder);
+      if (known && now() - known.lookedAt < lookAgainAfter) return known.tokens;
+      const tokens = tokensIn(dir, folder);
+      folders.set(folder, { tokens, lookedAt: now() });
+      return tokens;
+    },
 
     accepts(name, presented) {
       const digest = sha256(presented ?? "");

@@ -33,6 +33,7 @@ const mayImport: Record<string, string[]> = {
     "src/version.ts",
   ],
   "src/viewer": ["src/core"],
+  "src/init": ["src/core", "src/config", "src/secrets.ts"],
   "src/doctor": [
     "src/core",
     "src/config",

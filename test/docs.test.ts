@@ -31,12 +31,18 @@ describe("docs/chats.md", () => {
     expect(said).toEqual(able as boolean[][]);
   });
 
+  test.each(kinds)("says in its table how fast %s is written to", (kind) => {
+    const chat = chats.find((one) => one.kind === kind);
+    const rates = examplesOf(kind).map((entry) => chat?.rate?.(entry) ?? "none");
+    expect(rowsOf(kind).map((cells) => cells[6]?.split(",")[0])).toEqual(rates);
+  });
+
   test("shows what a dry run prints; `bun test/docs/page.ts` writes it anew", () => {
     expect(filled(page)).toBe(page);
   });
 });
 
-test.each(["docs/chats.md", "docs/paging.md", "docs/logs.md"])(
+test.each(["docs/chats.md", "docs/paging.md", "docs/lanes.md", "docs/logs.md"])(
   "every configuration in %s is accepted as it stands",
   (path) => {
     const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");

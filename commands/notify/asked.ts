@@ -60,12 +60,42 @@ export function checkModes(asked: Asked): void {
 }
 
 /** Throws `usage` where a chat is not among those configured. */
-export function checkChat(chat: string, chats: Record<string, unknown>): void {
-  if (Object.hasOwn(chats, chat)) return;
-  const names = Object.keys(chats);
-  const meant = nearest(chat, names);
-  const known = names.length === 0 ? "no chat is configured" : `configured: ${names.join(", ")}`;
-  throw wrong(`unknown chat ${JSON.stringify(chat)}`, meant === undefined ? known : `did you mean ${meant}?`);
+export const checkChat = (chat: string, chats: Record<string, unknown>): void => checkName("chat", chat, chats);
+
+function checkName(what: string, name: string, entries: Record<string, unknown>): void {
+  if (Object.hasOwn(entries, name)) return;
+  const names = Object.keys(entries);
+  const meant = nearest(name, names);
+  const known = names.length === 0 ? `no ${what} is configured` : `configured: ${names.join(", ")}`;
+  throw wrong(`unknown ${what} ${JSON.stringify(name)}`, meant === undefined ? known : `did you mean ${meant}?`);
+}
+
+/**
+ * Finds what a test is for: a chat or a pager, by its name; `chat:` or `pager:` before it says which. Throws `usage` where
+ * there is none of this name, or one of each.
+ */
+export function testedOf(
+  name: string,
+  { chats, pagers }: { chats: Record<string, unknown>; pagers: Record<string, unknown> },
+): { chat: string } | { pager: string } {
+  const [, what, rest = ""] = /^(chat|pager):(.*)$/s.exec(name) ?? [];
+  if (what === "pager") {
+    checkName("pager", rest, pagers);
+    return { pager: rest };
+  }
+  if (what === "chat") {
+    checkName("chat", rest, chats);
+    return { chat: rest };
+  }
+  const [isChat, isPager] = [Object.hasOwn(chats, name), Object.hasOwn(pagers, name)];
+  if (isChat && isPager)
+    throw wrong(
+      `a chat and a pager are called ${JSON.stringify(name)}`,
+      `say --test chat:${name} or --test pager:${name}`,
+    );
+  if (isPager) return { pager: name };
+  if (!isChat) checkName(Object.keys(pagers).length === 0 ? "chat" : "chat or pager", name, { ...chats, ...pagers });
+  return { chat: name };
 }
 
 const reporting = [

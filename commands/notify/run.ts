@@ -4,11 +4,12 @@ import type { Report } from "../../src/core/records.ts";
 import { masksOf } from "../../src/gateway/masked-store.ts";
 import { notify, type Notified } from "../../src/gateway/notify.ts";
 import { previewsOf } from "../../src/gateway/notify-preview.ts";
+import { type PageTrial, tryPager } from "../../src/gateway/notify-page.ts";
 import { tryChat } from "../../src/gateway/notify-trial.ts";
 import { redactLog, setLogLevel } from "../../src/log.ts";
 import type { Vault } from "../../src/secrets.ts";
 import { print } from "../args.ts";
-import { type Asked, checkChat, checkModes, reportFrom } from "./asked.ts";
+import { type Asked, checkChat, checkModes, reportFrom, testedOf } from "./asked.ts";
 import { chatOf, describePreview, describeTrial, describeTold, reasonsOf } from "./text.ts";
 
 /** Does what the flags ask: tells a report, shows what would be sent, or sends a test post. */
@@ -61,15 +62,23 @@ function show({ config, vault }: Loaded, report: Report, json: boolean): void {
 }
 
 async function test(asked: Asked, { config, vault }: Loaded, json: boolean): Promise<void> {
-  const chat = asked.test ?? "";
-  checkChat(chat, config.chats);
-  const trial = await tryChat({ config, vault, chat, plain: asked.plain === true, print: json ? onStderr : print });
-  print(json ? JSON.stringify(trial) : describeTrial(trial));
-  if (trial.sent) return;
-  throw new MeshError("unavailable", `chat ${chat} did not take the test post`, {
-    ...(trial.hint !== null && { hint: trial.hint }),
-  });
+  const tested = testedOf(asked.test ?? "", config);
+  const how = { config, vault, plain: asked.plain === true, print: json ? onStderr : print };
+  if ("pager" in tested) return testPage(await tryPager({ ...how, ...tested }), json);
+  const trial = await tryChat({ ...how, ...tested });
+  print(json ? JSON.stringify(trial) : describeTrial(trial.chat, trial));
+  if (!trial.sent) throw refusedTest(`chat ${trial.chat} did not take the test post`, trial.hint);
 }
+
+function testPage(trial: PageTrial, json: boolean): void {
+  print(json ? JSON.stringify(trial) : describeTrial(trial.pager, trial));
+  if (!trial.sent) throw refusedTest(`pager ${trial.pager} did not take the test page`, trial.hint);
+  if (trial.resolved === false)
+    throw refusedTest(`pager ${trial.pager} took the test page, but not its end: close it by hand`, trial.hint);
+}
+
+const refusedTest = (message: string, hint: string | null): MeshError =>
+  new MeshError("unavailable", message, { ...(hint !== null && { hint }) });
 
 /** Reads the secrets that can be read, so that none of them leaves; on a node there may be none. */
 function learnSecrets(config: Config, vault: Vault): void {

@@ -1,7 +1,7 @@
 import type { Report } from "../../src/core/records.ts";
 import type { Notified } from "../../src/gateway/notify.ts";
 import { type Preview, printedBy } from "../../src/gateway/notify-preview.ts";
-import type { Trial } from "../../src/gateway/notify-trial.ts";
+import type { Told } from "../../src/gateway/notify-trial.ts";
 import type { PostRow } from "../../src/stores/store.ts";
 import { plain } from "../runs/text.ts";
 
@@ -39,8 +39,8 @@ export function describePreview({ chat, kind, request }: Preview): string {
   return lines.map(plain).join("\n");
 }
 
-/** Says what a chat answered to a test post. */
-export function describeTrial({ chat, kind, verdict, status, why }: Trial): string {
+/** Says what a chat or a pager answered to a test. */
+export function describeTrial(name: string, { kind, verdict, status, why }: Told & { kind: string }): string {
   const said = status === null ? verdict : `status ${status}, ${verdict}`;
-  return plain(`${chat} (${kind}): ${said}${why === null ? "" : `: ${why}`}`);
+  return plain(`${name} (${kind}): ${said}${why === null ? "" : `: ${why}`}`);
 }

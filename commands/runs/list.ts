@@ -2,6 +2,7 @@ import { defineCommand } from "citty";
 import { MeshError } from "../../src/core/error.ts";
 import { runStates } from "../../src/core/records.ts";
 import { configArgs, jsonArgs, print } from "../args.ts";
+import { durationOf } from "../duration.ts";
 import { withStore } from "./open.ts";
 import { table, when } from "./text.ts";
 
@@ -12,6 +13,8 @@ export default defineCommand({
     lane: { type: "string", description: "only this lane", valueHint: "name" },
     source: { type: "string", description: "only this source", valueHint: "name" },
     issue: { type: "string", description: "only this issue", valueHint: "key" },
+    node: { type: "string", description: "only what this node has, or had last", valueHint: "name" },
+    since: { type: "string", description: "only what was queued in this time", valueHint: "2h" },
     limit: { type: "string", default: "20", description: "how many", valueHint: "n" },
     cursor: { type: "string", description: "where the last page ended", valueHint: "next" },
     ...configArgs,
@@ -22,6 +25,7 @@ export default defineCommand({
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
       throw new MeshError("usage", `--limit expects 1 to 1000, got ${JSON.stringify(args.limit)}`);
     }
+    const since = args.since === undefined ? undefined : Date.now() - durationOf("--since", args.since);
     const page = await withStore(args.config, (store) =>
       store.list({
         limit,
@@ -29,7 +33,9 @@ export default defineCommand({
         ...(args.lane && { lane: args.lane }),
         ...(args.source && { source: args.source }),
         ...(args.issue && { issue_key: args.issue }),
-        ...(args.cursor && { cursor: args.cursor }),
+        ...(args.node && { node: args.node }),
+        ...(since !== undefined && { since }),
+        ...(args.cursor !== undefined && { cursor: args.cursor }),
       }),
     );
     if (args.json) return print(JSON.stringify(page));

@@ -11,9 +11,10 @@ import { configOfUp, usualStateDir } from "../up/state.ts";
 /** Lends the configured store to one short command, every secret that this user may read hidden in what it shows, and closes it again. */
 export async function withStore<T>(
   file: string | undefined,
-  use: (store: OperatorStore, masks: Masks) => Promise<T>,
+  use: (store: OperatorStore, masks: Masks, loaded: Loaded) => Promise<T>,
 ): Promise<T> {
-  const { config, vault } = await loaded(file);
+  const found = await configured(file);
+  const { config, vault } = found;
   for (const { secret } of secretsOf(config)) {
     try {
       vault.read(secret.name);
@@ -24,14 +25,14 @@ export async function withStore<T>(
   const masks = masksOf(vault);
   const store = await openForCommand({ ...config, archive: await openArchive(config.logs.archive) });
   try {
-    return await use(maskedView(store, masks), masks);
+    return await use(maskedView(store, masks), masks, found);
   } finally {
     await store.close();
   }
 }
 
-/** The configuration; where there is none, what a `meshmac up` in this folder left. */
-async function loaded(file: string | undefined): Promise<Loaded> {
+/** Loads the configuration; where there is none, what a `meshmac up` in this folder left. */
+export async function configured(file: string | undefined): Promise<Loaded> {
   const left = file === undefined && !isConfigured() ? configOfUp(resolve(usualStateDir)) : null;
   return left ?? (await loadConfig({ file }));
 }

@@ -10,12 +10,13 @@ export default defineCommand({
   args: { run: runArg, ...configArgs, ...jsonArgs },
   async run({ args }) {
     const shown = await withStore(args.config, (store) => oneRun(store, args.run));
-    if (args.json) return print(JSON.stringify({ ...shown.run, posts: shown.posts, cancel: shown.cancel }));
+    const { run, posts, cancel, locks, lock_wait_ms } = shown;
+    if (args.json) return print(JSON.stringify({ ...run, posts, cancel, locks, lock_wait_ms }));
     print(describe(shown));
   },
 });
 
-function describe({ run, posts, cancel, result }: Shown): string {
+function describe({ run, posts, cancel, result, locks, lock_wait_ms }: Shown): string {
   const took = run.started_at && run.ended_at ? humanDuration(run.ended_at - run.started_at) : null;
   const facts: [string, string | null][] = [
     ["run", run.run_id],
@@ -26,6 +27,8 @@ function describe({ run, posts, cancel, result }: Shown): string {
     ["script", `${run.script} on lane ${run.lane}`],
     ["ref", `${run.ref}${run.repo_url ? ` of ${run.repo_url}` : ""}`],
     ["node", run.node && `${run.node} (attempt ${run.attempt}, lost ${run.lost})`],
+    ["locks", locks.join(" ")],
+    ["waited", lock_wait_ms > 0 ? `${humanDuration(lock_wait_ms)} for a lock alone` : null],
     ["queued", when(run.queued_at)],
     ["started", run.started_at && when(run.started_at)],
     ["ended", run.ended_at && `${when(run.ended_at)}${took ? `, took ${took}` : ""}`],

@@ -58,6 +58,8 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   can(options: z.output<Options>): Abilities;
   /** Where this chat's retries differ from the house's defaults; the configuration wins. */
   retry?: RetryOptions;
+  /** How fast this chat may be written to where its entry names no `rate`; undefined where the chat sets none. */
+  rate?(options: z.output<Options>): string | undefined;
   /** Says in one sentence why these options cannot work, where their schema alone cannot tell; null where they can. */
   refuse?(options: z.output<Options>): string | null;
   /** Says in one sentence why this address, which only its secret file tells, cannot work; null where it can. Never repeats its path or query. */

@@ -9,7 +9,7 @@ export const console = defineChat({
   kind: "console",
   options: chatOptions.extend({ kind: z.literal("console") }),
   limits: { text: 2000, unit: "codepoints" },
-  can: () => ({ edit: false, thread: false, silent: true, idempotent: true }),
+  can: () => ({ edit: false, thread: false, silent: true, idempotent: false }),
 
   post(announcement) {
     const more = webLink(announcement.run_url) ?? logCommand(announcement);

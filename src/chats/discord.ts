@@ -14,8 +14,10 @@ export const discord = defineChat({
   // How the server counts is said nowhere; UTF-16 units are never fewer than its characters.
   limits: { text: 2000, unit: "utf16" },
   can: () => ({ edit: true, thread: false, silent: false, idempotent: false }),
-  // Five in two seconds; ten thousand refused requests in ten minutes get the address banned.
+  // Ten thousand refused requests in ten minutes get the address banned.
   retry: { base_delay_ms: 1000 },
+  // Five in two seconds; each reply says how many are left: https://discord.com/developers/docs/topics/rate-limits
+  rate: () => "2/s",
 
   refuseUrl({ pathname, search }) {
     if (/\/(slack|github)$/.test(pathname)) return "the webhook's address ends in /slack or /github; leave that off";

@@ -20,6 +20,8 @@ export const googleChat = defineChat({
   can: () => ({ edit: false, thread: true, silent: false, idempotent: false }),
   // A space takes one message a second from all its apps together, and its 429 does not say how long to wait.
   retry: { base_delay_ms: 1000 },
+  // https://developers.google.com/workspace/chat/limits
+  rate: () => "1/s",
 
   post(announcement, { url }, { key, subject, threaded, plain = false }) {
     // Without the option the thread's key is ignored; with the option and without a key the message is refused.

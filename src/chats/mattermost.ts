@@ -36,6 +36,8 @@ export const mattermost = defineChat({
   // The server splits longer texts into several posts, and a failure half way makes a retry post twice.
   limits: { text: 16_383, unit: "codepoints" },
   can: ({ url }) => ({ edit: url === undefined, thread: url === undefined, silent: true, idempotent: false }),
+  // What a server allows that limits at all: https://docs.mattermost.com/configure/rate-limiting-configuration-settings.html
+  rate: () => "10/s",
 
   refuse({ url, channel, base_url, token, channel_id }) {
     const bot = [base_url, token, channel_id];

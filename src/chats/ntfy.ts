@@ -23,6 +23,8 @@ export const ntfy = defineChat({
   // A longer message becomes an attachment.
   limits: { text: 4096, unit: "bytes" },
   can: () => ({ edit: true, thread: false, silent: true, idempotent: true }),
+  // A server as shipped gives a visitor one request back every five seconds: https://docs.ntfy.sh/config/#rate-limiting
+  rate: () => "12/m",
 
   post(announcement, { topic, base_url, token }, { key, edit = sequenceOf(key), plain }) {
     // What is published under one sequence id is one notification, so a second try makes no second one. Servers before

@@ -29,6 +29,8 @@ export const slack = defineChat({
   can: ({ url }) => ({ edit: url === undefined, thread: url === undefined, silent: false, idempotent: false }),
   // A channel takes one message a second, and what hammers it is disabled for good.
   retry: { base_delay_ms: 1000 },
+  // https://docs.slack.dev/apis/web-api/rate-limits
+  rate: () => "1/s",
 
   refuse({ url, token, channel }) {
     if (url !== undefined) {

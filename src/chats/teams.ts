@@ -17,6 +17,9 @@ export const teams = defineChat({
   // The workflow answers 202 and drops later what is over 28 KB, all of it counted: we stay well below.
   limits: { text: 24_576, unit: "bytes", body: 24_576 },
   can: () => ({ edit: false, thread: false, silent: false, idempotent: false }),
+  // More than four requests a second are throttled:
+  // https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
+  rate: () => "4/s",
   refuseUrl,
 
   post(announcement, { url }, { plain = false }) {

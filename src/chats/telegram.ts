@@ -27,6 +27,8 @@ export const telegram = defineChat({
 
   limits: { text: 4096, unit: "utf16" },
   can: () => ({ edit: true, thread: true, silent: true, idempotent: false }),
+  // One a second to a person, twenty a minute to a group: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+  rate: ({ chat_id }) => (typeof chat_id === "number" && chat_id > 0 ? "1/s" : "20/m"),
 
   post(announcement, { base_url, token, chat_id, thread_id }, { edit, thread, plain }) {
     const message = {

@@ -5,8 +5,8 @@ import { place } from "./place.ts";
 import type { Problem } from "./problems.ts";
 import type { Parsed } from "./schema.ts";
 
-/** Gives what the file says in one section, its faulty parts included. */
-type Said = (section: string) => Record<string, unknown>;
+/** Gives what the file says in one section, or as a whole, its faulty parts included. */
+type Said = (section?: string) => Record<string, unknown>;
 
 const ownPaths = ["/healthz", "/readyz", "/startupz"];
 
@@ -19,6 +19,7 @@ export function crossCheck(config: Parsed, said: Said): Problem[] {
     ...ofPagers(config, said),
     ...ofPlainHttp(config),
     ...ofArchive(config),
+    ...ofNode(config, said),
   ];
 }
 
@@ -106,6 +107,21 @@ function ofArchive({ logs: { archive } }: Parsed): Problem[] {
   const s3 = archive?.s3;
   if (!s3 || s3.allow_http || !isPlainHttp(s3.endpoint)) return [];
   return [at(["logs", "archive", "s3", "endpoint"], "expected https://, or allow_http: true beside it")];
+}
+
+/** A node has a store or a gateway that has one. */
+function ofNode({ node: { connect, allow_http } }: Parsed, said: Said): Problem[] {
+  const { connect: connects, token } = said("node");
+  const problems: Problem[] = [];
+  if (connects !== undefined && token === undefined)
+    problems.push({ path: "node.token", says: "is missing, the token that meshmac nodes add made for this node" });
+  if (token !== undefined && connects === undefined)
+    problems.push({ path: "node.connect", says: "is missing, the address that node.token is for" });
+  if (connects !== undefined && said().store !== undefined)
+    problems.push({ path: "node.connect", says: "stands in place of store; name one of them" });
+  if (connect !== undefined && !allow_http && isPlainHttp(connect))
+    problems.push({ path: "node.connect", says: "expected https://, or allow_http: true beside it" });
+  return problems;
 }
 
 function isPlainHttp(value: unknown): boolean {

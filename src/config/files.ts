@@ -1,5 +1,6 @@
 import { chats } from "../chats/registry.ts";
 import { MeshError } from "../core/error.ts";
+import { checkSigningKey } from "../core/standard-webhooks.ts";
 import { checkKeyFile, type Vault } from "../secrets.ts";
 import { keyFilesOf, secretsOf } from "./named.ts";
 import type { Config } from "./schema.ts";
@@ -12,6 +13,7 @@ export function checkFiles(config: Config, vault: Vault): void {
       check: () => {
         vault.check(secret.name, { inbound });
         refuseUrl(config, path, vault.read(secret.name));
+        if (signsWebhooks(config, path)) checkSigningKey(vault.read(secret.name));
       },
     })),
     ...keyFilesOf(config).map(({ path, file }) => ({ path, check: () => checkKeyFile(file) })),
@@ -35,6 +37,12 @@ function refuseUrl(config: Config, path: string, text: string): void {
   const url = URL.parse(text.trim());
   const why = url && chats.find(({ kind }) => kind === config.chats[name]?.kind)?.refuseUrl?.(url);
   if (why) throw new MeshError("config", `${url.host} cannot be posted to: ${why}`);
+}
+
+/** Whether a path names the key that signs what a webhook gets: a malformed one would be noticed only by the first post. */
+function signsWebhooks({ chats: entries, pagers }: Config, path: string): boolean {
+  const [, section, name = ""] = /^(chats|pagers)\.([^.]+)\.key$/.exec(path) ?? [];
+  return (section === "chats" ? entries[name] : section === "pagers" ? pagers[name] : undefined)?.kind === "webhook";
 }
 
 function faultOf(check: () => void): MeshError | null {

@@ -19,11 +19,19 @@ export function secretsOf(value: unknown, path = ""): NamedSecret[] {
 }
 
 /** Lists the private key files that a configuration names. */
-export function keyFilesOf({ gateway, chats, pagers, heartbeat, sources }: Config): { path: string; file: string }[] {
+export function keyFilesOf({
+  gateway,
+  chats,
+  pagers,
+  heartbeat,
+  sources,
+  node,
+}: Config): { path: string; file: string }[] {
   const outbound = [
     ...Object.entries(chats).map(([name, entry]) => ({ at: `chats.${name}`, entry })),
     ...Object.entries(pagers).map(([name, entry]) => ({ at: `pagers.${name}`, entry })),
     { at: "heartbeat", entry: heartbeat },
+    { at: "node", entry: node },
     ...Object.entries(sources).map(([name, { comment }]) => ({ at: `sources.${name}.comment`, entry: comment })),
   ];
   const files = outbound.map(({ at, entry }) => ({ path: `${at}.client_key`, file: entry?.client_key }));

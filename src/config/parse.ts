@@ -9,7 +9,7 @@ type Path = readonly PropertyKey[];
 /** Parses a configuration, or lists everything that is wrong in it: what is right is still checked against the rest. */
 export function parseConfig(raw: unknown): { config: Parsed; problems: Problem[] } {
   const first = tried(raw);
-  const said = (section: string) => own(own(raw)[section]);
+  const said = (section?: string) => (section === undefined ? own(raw) : own(own(raw)[section]));
   if (first.success) return { config: first.data, problems: crossCheck(first.data, said) };
   const config = withoutFaults(raw, first.error.issues);
   return { config, problems: [...problemsOf(first.error.issues), ...crossCheck(config, said)] };

@@ -37,6 +37,11 @@ const origin = z
   .url({ protocol: /^https?$/, error: "expected a URL like https://gateway.example" })
   .transform((url) => url.replace(/\/+$/, ""));
 
+// It stands in a line that people type into a shell: nothing in it may mean anything there.
+const nodesUrl = origin.refine((url) => /^https?:\/\/[\w.:[\]/~%-]+$/.test(url), {
+  error: "expected an address like https://mesh.example",
+});
+
 export const lane = z.strictObject({
   needs: z
     .array(z.string().regex(/^(\*|!?[A-Za-z0-9][\w.-]{0,63})$/, { error: "expected a label, !label or *" }))
@@ -62,7 +67,7 @@ const gateway = z.strictObject({
       token: secret.optional(),
     })
     .prefault({}),
-  nodes: z.strictObject({ listen: address, url: origin }).optional(),
+  nodes: z.strictObject({ listen: address, url: nodesUrl }).optional(),
   tls: z.strictObject({ cert: z.string(), key: z.string(), client_ca: z.string().optional() }).optional(),
   trusted_proxies: z.array(addressRange).default([]),
   max_body: size.prefault("256KiB"),
@@ -71,7 +76,19 @@ const gateway = z.strictObject({
   sends: z.boolean().default(true),
 });
 
-const node = z.strictObject({
+// What reaches a gateway as any outbound entry does; a worker has waits of its own.
+const way = outboundOptions.pick({
+  timeout: true,
+  proxy: true,
+  ca_file: true,
+  client_cert: true,
+  client_key: true,
+  allow_http: true,
+});
+
+const node = way.extend({
+  connect: nodesUrl.optional(),
+  token: secret.optional(),
   // A host name may hold what a node's id may not.
   id: nodeId.prefault(
     () =>

@@ -18,7 +18,7 @@ export function settle(parsed: Parsed, base: string): Config {
         : path("./state"),
     logs: { ...parsed.logs, ...(archive && { archive: withPaths(archive, ["dir"], path) }) },
     gateway: { ...parsed.gateway, ...(tls && { tls: withPaths(tls, ["cert", "key", "client_ca"], path) }) },
-    node: withPaths(parsed.node, ["scripts_dir", "work_dir"], path),
+    node: withPaths(parsed.node, ["scripts_dir", "work_dir", ...outboundFiles], path),
     chats: each(parsed.chats, (chat) => withPaths(chat, outboundFiles, path)),
     pagers: each(parsed.pagers, (pager) => withPaths(pager, outboundFiles, path)),
     ...(parsed.heartbeat && { heartbeat: withPaths(parsed.heartbeat, outboundFiles, path) }),

@@ -16,6 +16,9 @@ export function standardSignature(key: string, { id, timestamp, body }: Signed):
   return `v1,${code.digest("base64")}`;
 }
 
+/** Throws `config` where `key` cannot sign; never repeats it. */
+export const checkSigningKey = (key: string): void => void bytesOf(key);
+
 function bytesOf(key: string): Buffer {
   const text = key.trim().replace(/^whsec_/, "");
   const bytes = Buffer.from(/^[A-Za-z0-9+/]+={0,2}$/.test(text) ? text : "", "base64");

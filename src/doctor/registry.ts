@@ -2,9 +2,10 @@ import type { Check } from "./check.ts";
 import { configuration } from "./configuration.ts";
 import { destinations } from "./destinations.ts";
 import { gateways } from "./gateways.ts";
+import { lanes } from "./lanes.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
 import { store } from "./store.ts";
 
 /** Every check there is. To add one: a file beside this one, a line here, a row in docs/doctor.md. */
-export const checks: readonly Check[] = [configuration, secrets, store, gateways, destinations, runs];
+export const checks: readonly Check[] = [configuration, secrets, store, gateways, destinations, lanes, runs];

@@ -15,7 +15,7 @@ export const runs = defineCheck({
   async look(scene) {
     const store = await scene.store();
     const [dead, queued, nodes] = await Promise.all([
-      store.list({ states: ["dead"], limit: 100 }),
+      store.list({ states: ["dead"], dropped: false, limit: 100 }),
       store.list({ states: ["queued"], limit: 1000 }),
       store.nodes(),
     ]);
@@ -27,7 +27,7 @@ export const runs = defineCheck({
           id: "run-dead" as const,
           about: run_id,
           says: `${issue_key || script} is dead: ${reason ?? "its leases ran out"} (lost ${lost} times)`,
-          fix: `look at meshmac runs logs ${run_id.slice(-8)}, then: meshmac runs retry ${run_id.slice(-8)}`,
+          fix: `look at meshmac runs logs ${run_id.slice(-8)}, then: meshmac runs retry ${run_id.slice(-8)}, or: meshmac runs dead drop ${run_id.slice(-8)}`,
         })),
       ...[...oldest].flatMap(([lane, waiting]) => {
         const first = waiting.at(-1);

@@ -1,3 +1,5 @@
+import type { Config } from "../config.ts";
+import { openForNode } from "../stores/open.ts";
 import { live, textFact } from "./silence.ts";
 import { defineCheck, type Finding } from "./check.ts";
 import { hintOf, whyOf } from "./why.ts";
@@ -16,6 +18,8 @@ export const store = defineCheck<Id>({
     },
   },
   async look(scene) {
+    if (scene.config.node.connect !== undefined)
+      return await lookThroughGateway(scene.config, scene.config.node.connect);
     try {
       const rows = await (await scene.store()).gateways();
       const [gateway] = live(rows);
@@ -28,6 +32,18 @@ export const store = defineCheck<Id>({
     }
   },
 });
+
+/** A node over HTTPS renews nothing: that asks for its gateway, its token and its certificates, and changes no run. */
+async function lookThroughGateway(config: Config, connect: string): Promise<Finding<Id>[]> {
+  try {
+    const gateway = await openForNode(config);
+    await gateway.renew(config.node.id, []);
+    return [];
+  } catch (fault) {
+    const fix = hintOf(fault, "correct `node.connect`");
+    return [{ id: "store-unreachable", about: `node.connect ${new URL(connect).host}`, says: whyOf(fault), fix }];
+  }
+}
 
 const notPowerSafe = (said: string): Finding<Id> => ({
   id: "store-not-power-safe",

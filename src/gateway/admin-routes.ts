@@ -97,6 +97,11 @@ export function adminRoutes({ store, mask, maskLog }: AdminRooms): Route[] {
       act: async ({ correlation_id }) => answerJson(200, masked({ nodes: await store.nodes() }), correlation_id),
     },
     {
+      method: "GET",
+      path: /^\/api\/v1\/lanes$/,
+      act: async ({ correlation_id }) => answerJson(200, masked(await store.lanes()), correlation_id),
+    },
+    {
       method: "POST",
       path: new RegExp(`^/api/v1/runs/${runId}/cancel$`),
       act: (call, id) => withRun(call, id, ({ run }) => cancel(store, run, call)),
@@ -121,11 +126,7 @@ async function retry(store: OperatorStore, { run, task }: Shown, { correlation_i
     return answerError(409, "the run is not over", correlation_id, { hint: "cancel it first, or wait for its end" });
   }
   const entry = retried(task, Bun.randomUUIDv7(), Date.now());
-  const accepted = await store.accept(entry);
-  if (accepted.status === "full") {
-    return answerError(503, `lane ${task.lane} is full`, correlation_id, { headers: { "Retry-After": "30" } });
-  }
-  const { run_id } = accepted;
+  const { run_id } = await store.accept(entry);
   return answerJson(201, { run_id, retry_of: run.run_id, correlation_id }, correlation_id);
 }
 
@@ -138,6 +139,8 @@ const listQuery = z.strictObject({
   lane: z.string().exactOptional(),
   source: z.string().exactOptional(),
   issue_key: z.string().exactOptional(),
+  node: z.string().exactOptional(),
+  since: z.coerce.number().int().min(0).exactOptional(),
   limit: z.coerce.number().int().min(1).max(200).default(pageLength),
   cursor: z.string().max(200).exactOptional(),
 });

@@ -37,7 +37,7 @@ export function openAdmin(options: AdminOptions): { server: BunServer; url: stri
     const refusal = refusalOf(request, server, options);
     if (healthPaths.includes(path)) {
       if (path === "/readyz" && !refusal)
-        return await answerReadiness(health, { node: config.node.id, notes: notes(), store }, correlation_id);
+        return await answerReadiness(health, { node: config.node.id, notes: notes(), store, mask }, correlation_id);
       return await answerHealth(path, health, correlation_id);
     }
     if (refusal) {

@@ -85,7 +85,7 @@ function chatAt(name: string, entry: ChatEntry, retry: Config["retry"]): Destina
   const at = (as: (claimed: Claimed, plain: boolean) => Given) => ({
     kind: chat.kind,
     policy: retryPolicy(chat.retry, retry, entry.retry),
-    outbound: entry,
+    outbound: outboundOf(chat, entry),
     canDegrade: true,
     post: (claimed: Claimed, { plain }: { plain: boolean }): Post => ({
       ...chat.post(claimed.announcement, entry, as(claimed, plain)),
@@ -111,6 +111,12 @@ function chatAt(name: string, entry: ChatEntry, retry: Config["retry"]): Destina
   if (!answers) return [main];
   // Nothing is announced there: its posts are made when a message was changed.
   return [main, { ...at(inThread), name: reply, hears: new Set(), wants: () => false, keep: () => undefined }];
+}
+
+/** How a chat's entry goes out: at the rate that it names, else at the one that its kind is known to take. */
+export function outboundOf(chat: Chat, entry: ChatEntry): Outbound {
+  const rate = entry.rate ?? chat.rate?.(entry);
+  return rate === undefined ? entry : { ...entry, rate };
 }
 
 function commentAt(name: string, kind: string, entry: CommentEntry, retry: Config["retry"]): Destination {

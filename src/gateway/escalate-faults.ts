@@ -25,13 +25,20 @@ export interface Looked {
   /** There may be more states unheard than were read. */
   more: boolean;
   destinations: DestinationRow[];
+  /** The dead runs that nobody has dropped or retried. */
   dead: Run[];
+  /** There may be more of them than were read. */
+  moreDead: boolean;
 }
 
 export interface Circumstances {
   now: number;
   /** We have only just begun: what is overdue may be on its way. */
   settling: boolean;
+  /** We never send. */
+  standby: boolean;
+  /** We are a standby, and no gateway that sends has been seen for `escalate_after`. */
+  nobodySends: boolean;
   escalate_after: number;
   /** This gateway, as `source` of its pages. */
   node: string;
@@ -44,8 +51,9 @@ export interface Circumstances {
 
 // A run that died longer ago is no news, and its alert is forgotten.
 const freshFor = 86_400_000;
+const settlesIn = 60_000;
 
-export const isFault = (key: string): boolean => /^(unheard|destination|run)\//.test(key);
+export const isFault = (key: string): boolean => /^(unheard|destination|run|sender)\//.test(key);
 
 /** Whether a fault is taken back when it is over; a dead run stays dead, and people close its page. */
 export const isRecoverable = (key: string): boolean => !key.startsWith("run/");
@@ -53,14 +61,21 @@ export const isRecoverable = (key: string): boolean => !key.startsWith("run/");
 /** Finds the faults that nobody has been told of yet, each with what there is to say. */
 export function faultsIn(looked: Looked, given: Circumstances): Map<string, Told> {
   const unheard = given.settling ? [] : unheardRoutes(looked, given);
-  const found = [...unheard, ...deadDestinations(looked, given), ...deadRuns(looked, given)];
+  const found = [...unheard, ...deadDestinations(looked, given), ...deadRuns(looked, given), ...noSender(given)];
   return new Map(found.filter(([key]) => !looked.alerts.get(key)?.open));
 }
 
 /** Whether the fault of an open alert is over. */
-export function isOver(row: AlertRow, looked: Looked, { now, escalate_after, known }: Circumstances): boolean {
+export function isOver(row: AlertRow, looked: Looked, { now, standby, escalate_after, known }: Circumstances): boolean {
   const [kind, ...rest] = row.key.split("/");
-  if (kind === "run") return now - row.at > freshFor;
+  // A standby does not look while somebody sends, and who sends is the proof that it is over.
+  if (kind === "sender") return !standby;
+  if (kind === "run") {
+    // An alert of the last moment may be of a run that died after the dead were read.
+    const isKnown = looked.moreDead || now - row.at < settlesIn;
+    const isListed = looked.dead.some(({ run_id }) => run_id === rest.join("/"));
+    return (!isKnown && !isListed) || now - row.at > freshFor;
+  }
   if (kind === "destination") {
     const name = rest.join("/").replace(/\/config$/, "");
     return !known.has(name) || !looked.destinations.some((one) => one.name === name && isMisconfigured(one));
@@ -151,6 +166,22 @@ const deadRuns = ({ dead, alerts }: Looked, given: Circumstances): Found[] =>
         },
       }),
     ]);
+
+/** What waits for a gateway that sends is said by nobody, and what is not even expanded shows nowhere else. */
+const noSender = (given: Circumstances): Found[] =>
+  given.nobodySends
+    ? [
+        [
+          "sender/none",
+          told(given, {
+            about: "gateway",
+            summary: `nobody sends: no gateway but a standby was seen for ${humanDuration(given.escalate_after)}`,
+            severity: "critical",
+            details: {},
+          }),
+        ],
+      ]
+    : [];
 
 const isMisconfigured = ({ circuit, cause }: DestinationRow): boolean => circuit !== "closed" && cause === "config";
 

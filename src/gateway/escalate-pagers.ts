@@ -10,6 +10,7 @@ import type { Announcement } from "../core/records.ts";
 import { type RetryPolicy, retryPolicy } from "../core/retry.ts";
 import { pagers } from "../pagers/registry.ts";
 import type { Alert, Pager } from "../pagers/pager.ts";
+import { outboundOf } from "./destinations.ts";
 
 export type What = "page" | "resolve";
 
@@ -85,7 +86,7 @@ function chatPagerAt(
     name,
     kind,
     policy: retryPolicy(chat.retry, retry, entry.retry, own),
-    outbound: entry,
+    outbound: outboundOf(chat, entry),
     keyId: () => null,
     message(what, alert) {
       // A page is a message of its own: it neither edits nor answers another.

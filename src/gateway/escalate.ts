@@ -4,14 +4,17 @@ import { sendPost } from "../http.ts";
 import { log } from "../log.ts";
 import type { AlertRow, Store } from "../stores/store.ts";
 import { type Circumstances, faultsIn, isFault, isOver, type Looked } from "./escalate-faults.ts";
+import { hasSender } from "./senders.ts";
 import { openPaging } from "./escalate-paging.ts";
 import type { PagerAt } from "./escalate-pagers.ts";
 import type { Send } from "./send-try.ts";
 import { nap, type Sleep } from "./stir.ts";
 
 export interface EscalationOptions {
-  store: Pick<Store, "about" | "alert" | "alerts" | "destinations" | "list" | "unheard">;
+  store: Pick<Store, "about" | "alert" | "alerts" | "destinations" | "gateways" | "list" | "unheard">;
   config: Pick<Config, "pool" | "escalate_after"> & { node: { id: string } };
+  /** A standby leaves paging to the gateways that send, and looks only while none of them is alive. */
+  standby?: boolean;
   pagers: PagerAt[];
   /** The destinations that are configured. */
   destinations: { keys(): Iterable<string> };
@@ -50,7 +53,7 @@ const longestGrace = 30_000;
  */
 export function startEscalation(options: EscalationOptions): Escalation {
   const { store, config, pagers, destinations, adminUrl, mask, print } = options;
-  const { send = sendPost, now = Date.now, sleep = nap, chance = Math.random } = options;
+  const { standby = false, send = sendPost, now = Date.now, sleep = nap, chance = Math.random } = options;
   const over = new AbortController();
   const every = Math.min(longestLook, Math.max(shortestLook, config.escalate_after / 2));
   const paging = openPaging({
@@ -60,13 +63,20 @@ export function startEscalation(options: EscalationOptions): Escalation {
     hands: { send, print, mask, now, sleep, chance, stopped: over.signal },
   });
   const startedAt = now();
+  let senderSeen = startedAt;
   let looks = 0;
   let failing = false;
 
   async function look(): Promise<void> {
+    if (standby && (await hasSender(store))) {
+      senderSeen = now();
+      return;
+    }
     const looked = await readStore(store, config.escalate_after);
     const given: Circumstances = {
       now: now(),
+      standby,
+      nobodySends: standby && now() - senderSeen >= config.escalate_after,
       settling: now() - startedAt < Math.min(longestGrace, config.escalate_after),
       escalate_after: config.escalate_after,
       node: config.node.id,
@@ -119,9 +129,10 @@ async function readStore(store: EscalationOptions["store"], age: number): Promis
     readAlerts(store),
     store.unheard(age, mostStates),
     store.destinations(),
-    store.list({ states: ["dead"], limit: mostStates }),
+    store.list({ states: ["dead"], dropped: false, limit: mostStates }),
   ]);
-  return { alerts, unheard, more: unheard.length >= mostStates, destinations, dead };
+  const moreDead = dead.length >= mostStates;
+  return { alerts, unheard, more: unheard.length >= mostStates, destinations, dead, moreDead };
 }
 
 /** Every alert by its key. */

@@ -30,7 +30,7 @@ export interface GatewayOptions {
   on?: (step: DeliveryStep) => void;
 }
 
-export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "socket" | "doors"> {
+export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "nodesUrl" | "socket" | "doors"> {
   /** The store as a worker in this process may reach it: what it hands in is masked first. */
   nodeStore: NodeStore;
   /** Says 503 on `/readyz`, keeps the doors open for `drain_delay`, finishes what it accepted, then resolves. */
@@ -76,15 +76,26 @@ export async function openGateway({
     log_notes: logNotes(),
   });
   const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
-  const reaper = startReaper({ store, config, facts });
+  const takesNodes = config.gateway.nodes !== undefined;
+  const reaper = startReaper({ store, config, takesNodes, facts });
   const pagers = pagersFrom(config, (name) => vault.keyId(name));
   const links = config.gateway.admin.url ?? null;
-  escalation = startEscalation({ store, config, pagers, destinations, mask, print, adminUrl: links });
+  escalation = startEscalation({
+    store,
+    config,
+    standby: !config.gateway.sends,
+    pagers,
+    destinations,
+    mask,
+    print,
+    adminUrl: links,
+  });
   const heartbeat = startHeartbeat({ heartbeat: config.heartbeat, store });
-  const { publicUrl, adminUrl, socket, doors } = server;
+  const { publicUrl, adminUrl, nodesUrl, socket, doors } = server;
   log.info("gateway listening", {
     public_url: publicUrl,
     admin_url: adminUrl,
+    nodes_url: nodesUrl ?? undefined,
     store: store.about.kind,
     durability: store.about.durability,
     doors: doors.map(({ source, url }) => `${source} ${url}`),
@@ -102,6 +113,7 @@ export async function openGateway({
   return {
     publicUrl,
     adminUrl,
+    nodesUrl,
     socket,
     doors,
     nodeStore: maskedStore(store, masks),

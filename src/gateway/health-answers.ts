@@ -1,6 +1,6 @@
 import { version } from "../version.ts";
+import type { LaneRow, Store } from "../stores/store.ts";
 import { answerJson } from "./answer.ts";
-import type { Store } from "../stores/store.ts";
 import type { Health } from "./health.ts";
 
 /** What supervisors and proxies ask, on every side. */
@@ -18,15 +18,23 @@ async function isReady(path: string, health: Health): Promise<boolean> {
   return (await health.state()).state === "ready";
 }
 
+export interface ReadinessFacts {
+  node: string;
+  notes: string[];
+  store: Pick<Store, "destinations" | "lanes">;
+  /** Hides secrets in what an operator wrote. */
+  mask: (text: string) => string;
+}
+
 /** Answers `/readyz` with its reasons, for the admin side only. `notes` are for people, and no reason to be taken out of service. */
 export async function answerReadiness(
   health: Health,
-  { node, notes, store }: { node: string; notes: string[]; store: Pick<Store, "destinations"> },
+  { node, notes, store, mask }: ReadinessFacts,
   correlation_id: string,
 ): Promise<Response> {
   const { state, failing } = await health.state();
-  const closed = state === "ready" ? await closedDestinations(store) : [];
-  const body = { state, failing, notes: [...notes, ...closed], mesh_node_id: node, version };
+  const found = state === "ready" ? await Promise.all([closedDestinations(store), heldUpLanes(store, mask)]) : [];
+  const body = { state, failing, notes: [...notes, ...found.flat()], mesh_node_id: node, version };
   return answerJson(state === "ready" ? 200 : 503, body, correlation_id);
 }
 
@@ -35,4 +43,24 @@ async function closedDestinations(store: Pick<Store, "destinations">): Promise<s
   return destinations
     .filter(({ circuit }) => circuit !== "closed")
     .map(({ name, why, waiting }) => `${name} is not sent to: ${why ?? "its tries failed"} (${waiting} waiting)`);
+}
+
+async function heldUpLanes(store: Pick<Store, "lanes">, mask: (text: string) => string): Promise<string[]> {
+  const { lanes } = await store.lanes().catch(() => ({ lanes: [] }));
+  return lanes.flatMap(findingsOf).map(mask);
+}
+
+/** What people must know of a lane: that it is paused, that more wait than it was meant to hold. */
+export function findingsOf({
+  lane,
+  depth,
+  max_depth,
+  paused,
+}: Pick<LaneRow, "lane" | "depth" | "max_depth" | "paused">): string[] {
+  return [
+    ...(paused ? [`lane ${lane} is paused: ${paused.why} (${depth} waiting)`] : []),
+    ...(max_depth !== null && depth > max_depth
+      ? [`lane ${lane} is too deep: ${depth} waiting, max_depth is ${max_depth}`]
+      : []),
+  ];
 }

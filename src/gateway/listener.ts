@@ -1,5 +1,6 @@
 import type { Server } from "bun";
 import { MeshError } from "../core/error.ts";
+import type { Config } from "../config.ts";
 import type { Address } from "../core/units.ts";
 import { log } from "../log.ts";
 import { answerError } from "./answer.ts";
@@ -10,16 +11,31 @@ export interface ListenOptions {
   /** Where this listener is named in the configuration, for its error. */
   name: string;
   at: Address;
-  tls?: { cert: Bun.BunFile; key: Bun.BunFile; ca?: Bun.BunFile; requestCert?: boolean; rejectUnauthorized?: boolean };
+  tls?: ListenTls;
   /** Bytes at which Bun itself cuts a body off. */
   largestBody: number;
   /** Answers a request; what it throws is answered with 500 and logged. */
   answer: (request: Request, server: BunServer) => Response | Promise<Response>;
 }
 
+export interface ListenTls {
+  cert: Bun.BunFile;
+  key: Bun.BunFile;
+  ca?: Bun.BunFile;
+  requestCert?: boolean;
+  rejectUnauthorized?: boolean;
+}
+
 // A body that drips and an answer that takes long are both cut after this many seconds (rounded up to four): it must be
 // more than the time that a store may take, or a slow commit would be cut without an answer.
 const idleSeconds = 12;
+
+/** Names the files of `gateway.tls` as a listener takes them. */
+export const tlsOf = ({ cert, key, client_ca }: NonNullable<Config["gateway"]["tls"]>): ListenTls => ({
+  cert: Bun.file(cert),
+  key: Bun.file(key),
+  ...(client_ca && { ca: Bun.file(client_ca), requestCert: true, rejectUnauthorized: true }),
+});
 
 /** Opens one listener that never shows a stack trace. Throws `unavailable` where the address cannot be had, `permission` where it may not, `config` where its certificate cannot be used. */
 export function listen({ name, at, tls, largestBody, answer }: ListenOptions): BunServer {

@@ -3,7 +3,7 @@ import { maskPatterns } from "../core/redact.ts";
 import type { OperatorStore } from "../stores/store.ts";
 import { maskDeep, type Masks } from "./masked-store.ts";
 
-/** Wraps what an operator's command may ask: runs and deliveries are shown as the gateway shows them, whoever wrote them into a Redis. A log stays as it is; see `Masks.bytes`. */
+/** Wraps what an operator's command may ask: runs, lanes and deliveries are shown as the gateway shows them, whoever wrote them into a Redis. A log stays as it is; see `Masks.bytes`. */
 export function maskedView(store: OperatorStore, masks: Masks): OperatorStore {
   const mask = (text: string) => maskPatterns(masks.text(text));
   const masked = <T extends object>(value: T): T => maskDeep(JSON.parse(JSON.stringify(value)) as Json, mask) as T;
@@ -16,6 +16,7 @@ export function maskedView(store: OperatorStore, masks: Masks): OperatorStore {
       const shown = await store.show(id);
       return shown && masked(shown);
     },
+    lanes: async () => masked(await store.lanes()),
     deliveries: async (limit, outcome) => (await store.deliveries(limit, outcome)).map(masked),
   };
   return { ...store, ...over };

@@ -1,13 +1,14 @@
 import { type Config, secretsOf } from "../config.ts";
 import { announcementOf } from "../core/announcement.ts";
 import { MeshError } from "../core/error.ts";
-import { judged, type Reply } from "../core/post.ts";
+import { judged, type Reply, type Verdict } from "../core/post.ts";
 import { secretMask } from "../core/redact.ts";
+import type { RetryPolicy } from "../core/retry.ts";
 import { oneLine, truncate } from "../core/text.ts";
-import { type Failure, sendPost } from "../http.ts";
+import { type Failure, sendPost, type Sent } from "../http.ts";
 import type { Vault } from "../secrets.ts";
 import type { Claimed } from "../stores/store.ts";
-import { type Destination, destinationsFrom } from "./destinations.ts";
+import { destinationsFrom } from "./destinations.ts";
 import { printedBy, shownPost } from "./notify-preview.ts";
 
 export interface TrialOptions {
@@ -21,15 +22,18 @@ export interface TrialOptions {
   print: (line: string) => void;
 }
 
-/** What came of one test post; `status` is null where no answer came. */
-export interface Trial {
-  chat: string;
-  kind: string;
+/** What came of one try; `status` is null where no answer came. */
+export interface Told {
   sent: boolean;
   verdict: string;
   status: number | null;
   why: string | null;
   hint: string | null;
+}
+
+export interface Trial extends Told {
+  chat: string;
+  kind: string;
 }
 
 /** Sends one post that says it is a test to one chat, once and past the store. Throws what is wrong with the files of its secrets (77, 78). */
@@ -42,48 +46,64 @@ export async function tryChat({ config, vault, chat, plain, print }: TrialOption
   const post = destination.post(claimed, { plain });
   const { kind } = destination;
   const printed = printedBy(shownPost(post));
-  if (printed !== null) {
-    print(printed);
-    return { chat, kind, sent: true, verdict: "sent", status: null, why: null, hint: null };
-  }
-  const answer = await sendPost(post, destination.outbound);
-  const told =
-    "failure" in answer ? afterFailure(answer.failure) : afterReply(answer.reply, destination, claimed, plain);
+  if (printed !== null) print(printed);
+  const answer = printed === null ? await sendPost(post, destination.outbound) : null;
+  const judge = (reply: Reply) => destination.judge(reply, claimed);
   const mask = secretMask(vault.values());
-  return { chat, kind, ...told, why: told.why === null ? null : truncate(oneLine(mask(told.why)), 600) };
+  return { chat, kind, ...toldOf(answer, { who: "chat", judge, policy: destination.policy, plain, mask }) };
 }
 
-type Told = Pick<Trial, "sent" | "verdict" | "status" | "why" | "hint">;
+interface Asked {
+  who: "chat" | "pager";
+  judge: (reply: Reply) => Verdict;
+  policy: RetryPolicy;
+  plain: boolean;
+  mask: (text: string) => string;
+}
 
-function afterReply(reply: Reply, { judge, policy }: Destination, claimed: Claimed, plain: boolean): Told {
+/** Reads what came of one try as a person needs it; null stands for a line that was printed. Holds no secret. */
+export function toldOf(answer: Sent | null, asked: Asked): Told {
+  const told =
+    answer === null
+      ? taken(null)
+      : "failure" in answer
+        ? afterFailure(answer.failure, asked)
+        : afterReply(answer.reply, asked);
+  return { ...told, why: told.why === null ? null : truncate(oneLine(asked.mask(told.why)), 600) };
+}
+
+const taken = (status: number | null): Told => ({ sent: true, verdict: "sent", status, why: null, hint: null });
+
+function afterReply(reply: Reply, { who, judge, policy, plain }: Asked): Told {
   const { status } = reply;
-  const said = judged(judge(reply, claimed), status, policy);
-  if (said.verdict === "sent") return { sent: true, verdict: "sent", status, why: null, hint: null };
+  const said = judged(judge(reply), status, policy);
+  if (said.verdict === "sent") return taken(status);
   const why = reply.text.trim() === "" ? said.why : `${said.why}: ${reply.text}`;
-  return { sent: false, verdict: said.verdict, status, why, hint: hintAfter(said.verdict, status, plain) };
+  return { sent: false, verdict: said.verdict, status, why, hint: hintAfter(said.verdict, status, plain, who) };
 }
 
-function hintAfter(verdict: string, status: number, plain: boolean): string {
+function hintAfter(verdict: string, status: number, plain: boolean, who: Asked["who"]): string {
   if (verdict === "degrade") {
     return plain
       ? "even the plain layout is refused: was the hook or the channel deleted?"
       : "the gateway would now try the plain layout; so does --plain";
   }
   if (verdict === "retry") return "the gateway would try again; so may you";
-  if (status >= 300 && status < 400) return "put the address into its file that the chat redirects to, if you trust it";
+  if (status >= 300 && status < 400)
+    return `put the address into its file that the ${who} redirects to, if you trust it`;
   if ([401, 403, 404, 410].includes(status))
-    return "the chat does not know this address or token any more: make a new one there, and put it into its file";
-  return "compare the chat's entry in the configuration with docs/chats.md";
+    return `the ${who} does not know this address or token any more: make a new one there, and put it into its file`;
+  return `compare the ${who}'s entry in the configuration with docs/${who === "chat" ? "chats" : "paging"}.md`;
 }
 
-const afterFailure = ({ code, why }: Failure): Told => ({
+const afterFailure = ({ code, why }: Failure, { who }: Asked): Told => ({
   sent: false,
   verdict: "no answer",
   status: null,
   why,
   hint:
     code === "timeout"
-      ? "raise the chat's timeout, or look whether a proxy swallows the request"
+      ? `raise the ${who}'s timeout, or look whether a proxy swallows the request`
       : "look at the address in the secret's file, and whether it can be reached from here (proxy, ca_file)",
 });
 

@@ -6,13 +6,14 @@ import { maskPatterns, secretMask } from "../core/redact.ts";
 import { type Report, subjectOf } from "../core/records.ts";
 import { defaultRetry } from "../core/retry.ts";
 import type { Vault } from "../secrets.ts";
-import { openForReport, type Opened } from "../stores/open.ts";
+import { type Inward, openForReport, type Opened } from "../stores/open.ts";
 import { gateOf } from "../stores/gate.ts";
 import type { DestinationRow, NodeStore, PostRow, Store } from "../stores/store.ts";
 import { startAnnouncer } from "./announce.ts";
 import { type Destinations, destinationsFrom } from "./destinations.ts";
 import { maskDeep, masksOf } from "./masked-store.ts";
 import { startSender } from "./send.ts";
+import { hasSender } from "./senders.ts";
 import { nap, type Sleep } from "./stir.ts";
 
 export interface Errand {
@@ -21,7 +22,7 @@ export interface Errand {
   report: Report;
   /** Where a `console` chat prints, if this process sends. */
   print: (line: string) => void;
-  open?: (config: Config) => Promise<Opened>;
+  open?: (config: Config) => Promise<Opened | Inward>;
 }
 
 /**
@@ -47,8 +48,6 @@ export interface Patience {
 
 const firstLook = 20;
 const longestLook = 250;
-// A gateway beats every 10 s.
-const silentFor = 30_000;
 const longestPause = 60_000;
 
 /**
@@ -88,7 +87,7 @@ class Notifier {
   readonly #subject: string;
   readonly #destinations: Destinations;
   readonly #mask: (text: string) => string;
-  #opened: Opened | null = null;
+  #opened: Opened | Inward | null = null;
   #sending: { stop(): Promise<void> } | null = null;
   #said: "new" | "seen" | null = null;
   #asked = 0;
@@ -109,6 +108,7 @@ class Notifier {
     const { open = openForReport, config } = this.#errand;
     const opened = (this.#opened ??= await open(config));
     const said = (this.#said ??= await this.#handIn(opened.store));
+    if ("inward" in opened) return { outcome: said === "new" ? "handed_in" : "seen", sender: "gateway", posts: [] };
     if (!knowsChats(config, this.#report.chats)) return await this.#handedIn(opened, said);
     const posts = await this.#posts(opened);
     if (isLast || posts?.every(isOver)) return this.#notified(opened, posts ?? null);
@@ -203,10 +203,10 @@ function outcomeOf(posts: PostRow[] | null): Outcome {
 }
 
 /** Whether a gateway will send: the process that owns the file, or one that beat lately and is no standby. */
-async function hasGateway({ store, own }: Opened): Promise<boolean> {
+async function hasGateway({ own }: Opened): Promise<boolean> {
   if (own === null) return true;
   if (own.about.kind === "sqlite") return false;
-  return (await store.gateways()).some(({ silent_ms, facts }) => silent_ms < silentFor && facts.sends !== false);
+  return await hasSender(own);
 }
 
 const senderOf = async (opened: Opened): Promise<"gateway" | "nobody"> =>

@@ -6,7 +6,7 @@ import { clientIpBehind, clientOf } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
-import { type BunServer, listen } from "./listener.ts";
+import { type BunServer, listen, tlsOf } from "./listener.ts";
 import { type Ledger, tell } from "./outcome.ts";
 import { type Reception, receive } from "./receive.ts";
 
@@ -53,13 +53,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     at,
     // Larger than what we refuse ourselves with a body; Bun's own 413 has none.
     largestBody: Math.max(4 * max_body, 16 * 1024 * 1024),
-    ...(tls && {
-      tls: {
-        cert: Bun.file(tls.cert),
-        key: Bun.file(tls.key),
-        ...(tls.client_ca && { ca: Bun.file(tls.client_ca), requestCert: true, rejectUnauthorized: true }),
-      },
-    }),
+    ...(tls && { tls: tlsOf(tls) }),
     answer(request, server) {
       const path = pathOf(request.url);
       const door = byPath.get(path);

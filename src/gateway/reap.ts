@@ -6,7 +6,9 @@ import { version } from "../version.ts";
 
 export interface ReaperOptions {
   store: Pick<Store, "about" | "reap" | "sweep" | "beat">;
-  config: Pick<Config, "lease" | "node">;
+  config: Pick<Config, "lease"> & { node: Pick<Config["node"], "id"> };
+  /** Whether nodes come through this gateway. */
+  takesNodes?: boolean;
   /** What this gateway says of itself beside its version. */
   facts?: () => Record<string, Json>;
 }
@@ -16,9 +18,11 @@ const sweepEvery = 600_000;
 const beatEvery = 10_000;
 
 /** Takes back leases that ran out, deletes what is old, and shows that this gateway lives, until stopped. Never throws. */
-export function startReaper({ store, config, facts = () => ({}) }: ReaperOptions): { stop(): Promise<void> } {
-  // Nodes of a SQLite store could not renew while it had no owner: they get one ttl to come back before their leases count.
-  const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
+export function startReaper({ store, config, takesNodes = false, facts = () => ({}) }: ReaperOptions): {
+  stop(): Promise<void>;
+} {
+  // Nodes that come through a gateway could not renew while it was gone: they get one ttl to come back before their leases count.
+  const grace = store.about.kind === "sqlite" || takesNodes ? config.lease.ttl : 0;
   const gateway = `${config.node.id}/${process.pid}`;
   const loops = [
     every(reapEvery, "leases not reaped", grace, async () => {

@@ -129,7 +129,6 @@ async function store(task: Task, marks: Mark[], key: string | null, reception: R
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key, task);
   }
-  if (accepted.status === "full") return retryLater(`lane ${task.lane} is full`, key, task);
   const enqueue_ms = Math.round((performance.now() - from) * 100) / 100;
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
 }

@@ -3,7 +3,7 @@ import { nextWait } from "../core/retry.ts";
 import { sendPost } from "../http.ts";
 import { log } from "../log.ts";
 import { gateOf } from "../stores/gate.ts";
-import type { Claimed, NewPost, Settlement, Store } from "../stores/store.ts";
+import type { Claimed, NewPost, Settled, Settlement, Store } from "../stores/store.ts";
 import { postKey } from "./announce.ts";
 import { healthOf, type Openings } from "./circuit.ts";
 import type { Destination, Destinations } from "./destinations.ts";
@@ -159,8 +159,7 @@ async function deliver(claimed: Claimed, destination: Destination, options: Send
   const settlement = { ...settled, ...besides(claimed, { ...destination, setup }, tried, options.openings) };
   const taken = await settle(settlement, options, stopped);
   tell(claimed, tried, settlement, Math.round(performance.now() - begun));
-  if (taken === "stale")
-    log.warn("post settled too late", { destination: claimed.destination, run_id: claimed.subject });
+  tellTurn(taken, claimed, tried);
 }
 
 /** Decides what is written of a try: sent, dead, or when it is due again, and how long the whole destination is left alone. */
@@ -201,7 +200,11 @@ function besides(
 }
 
 /** Writes it down, however long the store is away: a post that was sent and not settled would be sent again. */
-async function settle(settlement: Settlement, { store, sleep = nap }: SenderOptions, stopped: AbortSignal) {
+async function settle(
+  settlement: Settlement,
+  { store, sleep = nap }: SenderOptions,
+  stopped: AbortSignal,
+): Promise<Settled> {
   for (let faults = 0; ; faults++) {
     try {
       return await store.settle(settlement);
@@ -212,6 +215,13 @@ async function settle(settlement: Settlement, { store, sleep = nap }: SenderOpti
       await sleep(Math.min(5_000, 50 * 2 ** faults), stopped);
     }
   }
+}
+
+/** Says what the settlement did beside the post's own fate. A refusal that opened the circuit was said with its dead post. */
+function tellTurn(taken: Settled, { destination, subject }: Claimed, { place, sign, why }: Tried): void {
+  if (taken === "stale") log.warn("post settled too late", { destination, run_id: subject });
+  if (taken === "opened" && sign === "failed") log.warn("circuit opened", { destination, to: place, why });
+  if (taken === "closed") log.info("circuit closed", { destination, to: place });
 }
 
 function tell(claimed: Claimed, { status, place, sign }: Tried, settlement: Settlement, ms: number): void {

@@ -14,11 +14,12 @@ import type { DeliveryStep, Ledger } from "./outcome.ts";
 import { listenPublic } from "./public.ts";
 import { Quiet } from "./quiet.ts";
 import type { Reception } from "./receive.ts";
+import { type NodeSide, openNodes } from "./nodes.ts";
 import { openSocket } from "./socket.ts";
 
 export interface ServerOptions {
   config: Config;
-  vault: Pick<Vault, "accepts" | "signed" | "values">;
+  vault: Pick<Vault, "accepts" | "signed" | "tokens" | "values">;
   store: Store;
   /** Hides every secret in a text that is shown. */
   mask?: (text: string) => string;
@@ -38,6 +39,8 @@ export interface Server {
   /** Origin of the public side, with the port that was really taken. */
   publicUrl: string;
   adminUrl: string;
+  /** Origin of the node side; null where none is configured. */
+  nodesUrl: string | null;
   /** Path of the owner's socket; null where the store needs none. */
   socket: string | null;
   doors: { source: string; url: string; header: string }[];
@@ -71,9 +74,11 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     inFlight: 0,
   };
   const notes = new Notes(store);
-  const ledger: Ledger = { notes, quiet: new Quiet(), on: options.on };
+  const quiet = new Quiet();
+  const ledger: Ledger = { notes, quiet, on: options.on };
   const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
   let open: BunServer[] = [];
+  let nodeSide: NodeSide | null = null;
   try {
     const publicSide = listenPublic(config, doors, { reception, ledger, health });
     open = [publicSide];
@@ -88,6 +93,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       notes: options.notes ?? (() => []),
     });
     open = [publicSide, adminSide.server];
+    nodeSide = openNodes({ config, vault, store, failed, masks, quiet });
     void health.writable();
 
     const closed = Promise.withResolvers<void>();
@@ -95,6 +101,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     return {
       publicUrl,
       adminUrl: adminSide.url,
+      nodesUrl: nodeSide?.url ?? null,
       socket: socket?.path ?? null,
       doors: doors.map(({ name, path, header }) => ({ source: name, url: publicUrl + path, header })),
       state: () => health.last,
@@ -110,7 +117,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     async function stop(): Promise<void> {
       health.drain();
       closed.resolve();
-      await Promise.all([publicSide.stop(true), adminSide.server.stop(true), socket?.stop()]);
+      await Promise.all([publicSide.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
       await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
   } catch (error) {

@@ -49,7 +49,8 @@ export async function openSocket({ config, store, masks }: SocketOptions): Promi
       return answerError(405, "expected POST", Bun.randomUUIDv7(), { headers: { Allow: "POST" } });
     }
     try {
-      return await verb(request, closing.signal);
+      const bytes = await request.bytes();
+      return await verb({ url: request.url, bytes, signal: request.signal }, closing.signal);
     } catch (error) {
       return refusedVerb(error, asked);
     }

@@ -1,45 +1,52 @@
 import type { z } from "zod";
 import { type ErrorKind, MeshError } from "../core/error.ts";
-import type { Json } from "../core/json.ts";
+import { type Json, parseStranger } from "../core/json.ts";
 import { log } from "../log.ts";
 import * as wire from "../stores/remote/protocol.ts";
 import type { Lease, LeaseAsk, NodeStore, OperatorStore } from "../stores/store.ts";
 import { answerJson } from "./answer.ts";
 
+/** One call of a verb, its body read. */
+export interface Call {
+  url: string;
+  bytes: Uint8Array;
+  /** Fires when the caller hangs up. */
+  signal: AbortSignal;
+}
+
 /** Answers one verb; `closing` ends its wait when the gateway closes. */
-export type Verb = (request: Request, closing: AbortSignal) => Promise<Response>;
+export type Verb = (call: Call, closing: AbortSignal) => Promise<Response>;
 
 /** The verbs of a node, as `POST /api/v1/node/<verb>`. */
 export function nodeVerbs(store: NodeStore): Record<string, Verb> {
   return {
-    async lease(request, closing) {
-      const { ask, wait_ms } = await asked(request, wire.leaseAsked);
-      const lease = await store.lease(ask, { ms: wait_ms, signal: AbortSignal.any([request.signal, closing]) });
-      if (lease && request.signal.aborted) await store.finish(handedBack(ask, lease));
+    async lease(call, closing) {
+      const { ask, wait_ms } = asked(call, wire.leaseAsked);
+      const lease = await store.lease(ask, { ms: wait_ms, signal: AbortSignal.any([call.signal, closing]) });
+      if (lease && call.signal.aborted) await store.finish(handedBack(ask, lease));
       return said({ lease });
     },
-    async renew(request, closing) {
-      const { node, held, wait_ms } = await asked(request, wire.renewAsked);
-      const wait = { ms: wait_ms, signal: AbortSignal.any([request.signal, closing]) };
+    async renew(call, closing) {
+      const { node, held, wait_ms } = asked(call, wire.renewAsked);
+      const wait = { ms: wait_ms, signal: AbortSignal.any([call.signal, closing]) };
       return said(await (wait_ms > 0 ? store.renew(node, held, wait) : store.renew(node, held)));
     },
-    async log(request) {
-      const { late, ...where } = parsed(Object.fromEntries(new URL(request.url).searchParams), wire.logAsked);
-      const bytes = await request.bytes();
+    async log({ url, bytes }) {
+      const { late, ...where } = parsed(Object.fromEntries(new URL(url).searchParams), wire.logAsked);
       return said({ next: await store.log({ ...where, bytes, ...(late && { late: true }) }) });
     },
-    finish: async (request) => said({ said: await store.finish(await asked(request, wire.resultSchema)) }),
-    report: async (request) => said({ said: await store.report(await asked(request, wire.reportSchema)) }),
+    finish: async (call) => said({ said: await store.finish(asked(call, wire.resultSchema)) }),
+    report: async (call) => said({ said: await store.report(asked(call, wire.reportSchema)) }),
   };
 }
 
 /** The verbs of an operator's command, as `POST /api/v1/operator/<verb>`. */
 export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
   return {
-    list: async (request) => said(await store.list(await asked(request, wire.filterSchema))),
-    show: async (request) => said({ shown: await store.show((await asked(request, wire.showAsked)).id) }),
-    async "read-log"(request) {
-      const { run_id, attempt, from, limit } = await asked(request, wire.readLogAsked);
+    list: async (call) => said(await store.list(asked(call, wire.filterSchema))),
+    show: async (call) => said({ shown: await store.show(asked(call, wire.showAsked).id) }),
+    async "read-log"(call) {
+      const { run_id, attempt, from, limit } = asked(call, wire.readLogAsked);
       const { bytes, next, size } = await store.readLog(run_id, attempt, from, limit);
       return new Response(bytes, {
         headers: {
@@ -49,17 +56,38 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
         },
       });
     },
-    async cancel(request) {
-      const { run_id, why } = await asked(request, wire.cancelAsked);
+    async cancel(call) {
+      const { run_id, why } = asked(call, wire.cancelAsked);
       return said({ said: await store.cancel(run_id, why) });
     },
-    accept: async (request) => said(await store.accept(await asked(request, wire.entrySchema))),
+    accept: async (call) => said(await store.accept(asked(call, wire.entrySchema))),
+    drop: async (call) => said({ said: await store.drop(asked(call, wire.dropAsked).run_id) }),
+    lanes: async () => said(await store.lanes()),
+    async pause(call) {
+      const { lane, why } = asked(call, wire.pauseAsked);
+      await store.pause(lane, why);
+      return said({});
+    },
+    hold: async (call) => said({ held: await store.hold(asked(call, wire.holdAsked)) }),
+    async unhold(call) {
+      await store.unhold(asked(call, wire.unholdAsked).token);
+      return said({});
+    },
     nodes: async () => said({ nodes: await store.nodes() }),
+    async mode(call) {
+      const { node, mode, why } = asked(call, wire.modeAsked);
+      return said({ said: await store.mode(node, mode, why) });
+    },
+    async forget(call) {
+      const { node, force } = asked(call, wire.forgetAsked);
+      return said({ said: await store.forget(node, force) });
+    },
     gateways: async () => said({ gateways: await store.gateways() }),
     destinations: async () => said({ destinations: await store.destinations() }),
-    posts: async (request) => said({ posts: await store.posts((await asked(request, wire.postsAsked)).subject) }),
-    async deliveries(request) {
-      const { limit, outcome } = await asked(request, wire.deliveriesAsked);
+    alerts: async () => said({ alerts: await store.alerts() }),
+    posts: async (call) => said({ posts: await store.posts(asked(call, wire.postsAsked).subject) }),
+    async deliveries(call) {
+      const { limit, outcome } = asked(call, wire.deliveriesAsked);
       return said({ deliveries: await store.deliveries(limit, outcome) });
     },
   };
@@ -82,15 +110,18 @@ const handedBack = ({ node }: LeaseAsk, { task, attempt }: Lease) => ({
   log_tail: [],
 });
 
-async function asked<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+function asked<T>({ bytes }: Call, schema: z.ZodType<T>): T {
   let body: unknown;
   try {
-    body = await request.json();
-  } catch {
-    throw new MeshError("data", "the body is not JSON");
+    body = parseStranger(utf8.decode(bytes));
+  } catch (error) {
+    const why = error instanceof Error && !(error instanceof TypeError) ? error.message : "not UTF-8";
+    throw new MeshError("data", why === "not valid JSON" ? "the body is not JSON" : `the body: ${why}`);
   }
   return parsed(body, schema);
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 function parsed<T>(value: unknown, schema: z.ZodType<T>): T {
   const { success, data, error } = schema.safeParse(value);

@@ -3,6 +3,8 @@ import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
 import type { Secret } from "../core/secret.ts";
 import type { StoreUrl } from "../core/store-url.ts";
+import type { Way } from "../http.ts";
+import type { GatewayPlace } from "./remote.ts";
 import type { NodeStore, OperatorStore, Store } from "./store.ts";
 
 export interface StorePlace {
@@ -12,18 +14,23 @@ export interface StorePlace {
   store_password?: Secret | undefined;
   /** Where logs are read from that are no longer under `state_dir`. */
   archive?: Archive | undefined;
+  /** The gateway that this machine reaches in place of a store, if any. */
+  node?: Way & { connect?: string | undefined; token?: Secret | undefined; timeout: number };
 }
 
 /** Opens the store as its owner: the gateway's way in. A Redis may be down; a volatile one is refused (78), a file with another owner too (75). */
 export async function openOwned(place: StorePlace): Promise<Store> {
+  refuseNode(place);
   if (place.store.kind === "sqlite") return await sqlite(place, place.store.path, "owner");
   const store = await redis(place);
   await store.ready();
   return store;
 }
 
-/** Opens the store as a node sees it: Redis itself, or the socket of the process that owns the SQLite file, waiting for one. */
+/** Opens the store as a node sees it: its gateway over HTTPS, Redis itself, or the socket of the process that owns the SQLite file. */
 export async function openForNode(place: StorePlace): Promise<NodeStore> {
+  const gateway = gatewayOf(place);
+  if (gateway) return await overHttps(gateway);
   if (place.store.kind === "redis") return await redis(place);
   const { openRemote } = await import("./remote.ts");
   return await openRemote({ socket: socketOf(place) });
@@ -31,7 +38,8 @@ export async function openForNode(place: StorePlace): Promise<NodeStore> {
 
 /** Opens the store for one short command: through its owner's socket, or for a moment the file itself where nobody owns it. */
 export async function openForCommand(place: StorePlace): Promise<NodeStore & OperatorStore> {
-  return (await openForReport(place)).store;
+  refuseNode(place);
+  return (await openHere(place)).store;
 }
 
 /** A store, and whether this process may send by itself what stands in it: `own` is null where a gateway owns the file. */
@@ -40,8 +48,20 @@ export interface Opened {
   own: Store | null;
 }
 
+/** A gateway that takes what is handed in, and tells nothing of what became of it. */
+export interface Inward {
+  store: NodeStore;
+  own: null;
+  inward: true;
+}
+
 /** Opens the store like `openForCommand`, for one that sends what it hands in where no gateway does. */
-export async function openForReport(place: StorePlace): Promise<Opened> {
+export async function openForReport(place: StorePlace): Promise<Opened | Inward> {
+  const gateway = gatewayOf(place);
+  return gateway ? { store: await overHttps(gateway), own: null, inward: true } : await openHere(place);
+}
+
+async function openHere(place: StorePlace): Promise<Opened> {
   if (place.store.kind === "redis") return owned(await redis(place));
   const { isOwned, openRemote } = await import("./remote.ts");
   for (const end = performance.now() + patience; ; await new Promise((next) => setTimeout(next, lookAgainAfter))) {
@@ -56,6 +76,31 @@ export async function openForReport(place: StorePlace): Promise<Opened> {
   }
 }
 
+/** Lends the store to a command that lasts. A file is opened anew for each use, so that a gateway can start meanwhile. */
+export interface Lender {
+  lend<T>(use: (store: OperatorStore) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Opens the store for a command that lasts, see `Lender`. */
+export async function openLender(place: StorePlace): Promise<Lender> {
+  if (place.store.kind === "redis") {
+    const store = await redis(place);
+    return { lend: (use) => use(store), close: () => store.close() };
+  }
+  return {
+    async lend(use) {
+      const store = await openForCommand(place);
+      try {
+        return await use(store);
+      } finally {
+        await store.close();
+      }
+    },
+    close: async () => {},
+  };
+}
+
 const patience = 3000;
 const lookAgainAfter = 50;
 
@@ -63,6 +108,25 @@ const owned = (store: Store): Opened => ({ store, own: store });
 
 /** Where the owner of a SQLite store listens for the other processes of its machine. */
 export const socketOf = ({ state_dir }: StorePlace): string => join(state_dir, "meshmac.sock");
+
+function gatewayOf({ node }: StorePlace): GatewayPlace | null {
+  if (!node?.connect || !node.token) return null;
+  const { connect, token, timeout, proxy, ca_file, client_cert, client_key, allow_http } = node;
+  return { connect, token, timeout, proxy, ca_file, client_cert, client_key, allow_http };
+}
+
+/** What needs the whole store cannot be had through a gateway: a node's token opens a node's verbs. */
+function refuseNode(place: StorePlace): void {
+  if (!gatewayOf(place)) return;
+  throw new MeshError("config", "this machine reaches its pool through node.connect, and has no store", {
+    hint: "run it on the gateway's machine, with the configuration that names the store",
+  });
+}
+
+async function overHttps(gateway: GatewayPlace): Promise<NodeStore> {
+  const { openOverHttps } = await import("./remote.ts");
+  return await openOverHttps(gateway);
+}
 
 async function sqlite({ state_dir, archive }: StorePlace, path: string, role: "owner" | "visitor"): Promise<Store> {
   const { openSqlite } = await import("./sqlite.ts");

@@ -8,7 +8,9 @@ import { telling } from "./sqlite/event.ts";
 import { failureOf } from "./sqlite/failure.ts";
 import { openFile } from "./sqlite/file.ts";
 import { finishing } from "./sqlite/finish.ts";
+import { holding } from "./sqlite/hold.ts";
 import type { Inside } from "./sqlite/inside.ts";
+import { surveying } from "./sqlite/lanes.ts";
 import { leasing } from "./sqlite/lease.ts";
 import { listing } from "./sqlite/list.ts";
 import { takeLock, type Role } from "./sqlite/lock.ts";
@@ -47,7 +49,7 @@ export async function openSqlite({
   const path = resolve(given);
   const unlock = await takeLock(path, role);
   try {
-    return open(path, resolve(state_dir), { now, unlock, archive });
+    return open(path, resolve(state_dir), { now, unlock, role, archive });
   } catch (error) {
     unlock();
     throw error;
@@ -57,10 +59,11 @@ export async function openSqlite({
 interface Means {
   now: () => number;
   unlock: () => void;
+  role: Role;
   archive: Archive | undefined;
 }
 
-function open(path: string, state_dir: string, { now, unlock, archive }: Means): Store {
+function open(path: string, state_dir: string, { now, unlock, role, archive }: Means): Store {
   const db = openFile(path);
   const writer = openWriter(db);
   const { commit } = writer;
@@ -86,18 +89,22 @@ function open(path: string, state_dir: string, { now, unlock, archive }: Means):
 
   const change = changes(inside);
   const accept = accepting(inside, change);
-  const { paused, publish, pause, check } = settings(inside);
-  const { lease, renew, reap } = leasing(inside, change, paused);
-  const { finish, cancel, mayLog } = finishing(inside, change);
+  const { paused, pauses, publish, pause, check } = settings(inside);
+  const locks = holding(inside);
+  const lanes = surveying(inside, locks, pauses);
+  const { lease, renew, reap, spare } = leasing(inside, change, paused, locks);
+  const { finish, cancel, drop, mayLog } = finishing(inside, change);
   const { events, isForgettable, forget, expand, report } = telling(inside);
   const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
   const { list, show, posts } = listing(inside);
-  const { nodes, gateways, deliveries, note, beat, alert, alerts } = noting(inside);
+  const { nodes, mode, forget: forgetNode, gateways, deliveries, note, beat, alert, alerts } = noting(inside);
   const stirred = stirring(inside, dueAt);
   const unheard = listening(inside);
   const sweep = sweeping(inside, logs);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
   const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
+
+  if (role === "owner") spare();
 
   return {
     about: { kind: "sqlite", durability },
@@ -121,7 +128,14 @@ function open(path: string, state_dir: string, { now, unlock, archive }: Means):
     list: (filter) => read(() => list(filter)),
     show: (id) => read(() => show(id)),
     cancel: (run_id, why) => commit(() => cancel(run_id, why)),
+    drop: (run_id) => commit(() => drop(run_id)),
+    lanes: () => read(lanes),
+    pause,
+    hold: (ask) => commit(() => locks.hold(ask)),
+    unhold: (token) => commit(() => locks.unhold(token)),
     nodes: () => read(nodes),
+    mode: (node, to, why) => commit(() => mode(node, to, why)),
+    forget: (node, force) => commit(() => forgetNode(node, force)),
     gateways: () => read(gateways),
     posts: (subject) => read(() => posts(subject)),
     deliveries: (limit, outcome) => read(() => deliveries(limit, outcome)),
@@ -137,7 +151,6 @@ function open(path: string, state_dir: string, { now, unlock, archive }: Means):
     destinations: () => read(destinations),
     reconsider: (setups) => commit(() => reconsider(setups)),
     reap,
-    pause,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
     note: (said) => commit(() => note(said)),
     alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),

@@ -109,7 +109,8 @@ export interface Rules {
   lanes: Record<string, Lane>;
   locks: Record<string, number>;
   lease: { ttl_ms: number; heartbeat_ms: number; fence_ms: number };
-  keep: { runs_ms: number; logs_ms: number; log_bytes: number; deliveries: number };
+  /** `gateways_ms`: how long the row of a gateway that fell silent is kept; a day where unsaid. */
+  keep: { runs_ms: number; logs_ms: number; log_bytes: number; deliveries: number; gateways_ms?: number };
   /** Bytes that are kept of one attempt's log. */
   log_limit: number;
   admin_url: string | null;
@@ -123,8 +124,10 @@ export interface Entry {
   retry_of?: string;
 }
 
-export type Accepted =
-  { status: "queued"; run_id: string } | { status: "duplicate"; run_id: string } | { status: "full" };
+export interface Accepted {
+  status: "queued" | "duplicate";
+  run_id: string;
+}
 
 /** A state that changed, written in the state's own atomic step and deleted by `expand`. */
 export interface StoreEvent {
@@ -229,6 +232,9 @@ export type Settlement = {
   | { verdict: "dead" }
 );
 
+/** "stale" where the claim had run out; "opened" and "closed" say that this settlement turned the circuit of its destination. A repeat says "ok". */
+export type Settled = "ok" | "opened" | "closed" | "stale";
+
 /** A destination that is paused, closed off or has something to send; one that is well and idle has no row. */
 export interface DestinationRow {
   name: string;
@@ -260,6 +266,10 @@ export interface Shown {
   result: Result | null;
   posts: PostRow[];
   cancel: string | null;
+  /** The locks that its lease holds now. */
+  locks: string[];
+  /** How long it was the next of its lane and a lock alone kept a fitting node from it. */
+  lock_wait_ms: number;
 }
 
 export interface Filter {
@@ -267,6 +277,12 @@ export interface Filter {
   lane?: string;
   source?: string;
   issue_key?: string;
+  /** The node that has it, or had it last. */
+  node?: string;
+  /** Queued then or later. */
+  since?: number;
+  /** Whether somebody has dropped it. */
+  dropped?: boolean;
   limit: number;
   cursor?: string;
 }
@@ -314,6 +330,46 @@ export interface LogSlice {
   size: number;
 }
 
+/** A lane that is configured, paused, or has something to do. */
+export interface LaneRow extends Pick<Lane, "needs" | "priority" | "limit" | "max_depth" | "locks"> {
+  lane: string;
+  /** Runs that wait. */
+  depth: number;
+  running: number;
+  oldest_queued_at: number | null;
+  paused: Pause | null;
+}
+
+export interface Pause {
+  why: string;
+  at: number;
+}
+
+/** Who has a place in a lock: a run by its lease, or whoever holds it from outside. */
+export type Holder = ({ run_id: string } | { hold: string }) & { node: string; since: number };
+
+export interface LockRow {
+  lock: string;
+  /** How many may hold it at once. */
+  capacity: number;
+  held: Holder[];
+}
+
+/** All lanes and locks, each by name. */
+export interface Lanes {
+  lanes: LaneRow[];
+  locks: LockRow[];
+}
+
+export interface HoldAsk {
+  lock: string;
+  /** Fresh per holder; the same token renews, and a lost reply loses nothing. */
+  token: string;
+  /** Where the holder is. */
+  node: string;
+  ttl_ms: number;
+}
+
 /** What an operator's command may ask, also over the owner's socket. */
 export interface OperatorStore {
   /** Newest first; `next` is the cursor of the following page or null. */
@@ -325,9 +381,27 @@ export interface OperatorStore {
   cancel(run_id: string, why: string): Promise<"cancelled" | "asked" | "over" | "unknown">;
   /** Queues the same task anew as `entry.task.run_id`, whatever its marks. */
   accept(entry: Entry): Promise<Accepted>;
+  /** Takes a dead run from the list of what somebody has to look at; so does a retry of it. */
+  drop(run_id: string): Promise<"dropped" | "not dead" | "unknown">;
+  lanes(): Promise<Lanes>;
+  /** Leases nothing more from this lane, for the reason given, until `why` is null. */
+  pause(lane: string, why: string | null): Promise<void>;
+  /**
+   * Takes a place in a lock for `ttl_ms`, or keeps it that much longer. False while there is none: it is then wanted, for
+   * `ttl_ms`, and goes before every run that is queued later.
+   */
+  hold(ask: HoldAsk): Promise<boolean>;
+  /** Gives the place back, or wants it no more. */
+  unhold(token: string): Promise<void>;
   nodes(): Promise<NodeRow[]>;
-  /** Every gateway that ever beat. */
+  /** Leases a node nothing new (what it runs goes on), or does again. A node that never asked for work is unknown. */
+  mode(node: string, mode: NodeRow["mode"], why: string | null): Promise<"ok" | "unknown">;
+  /** Forgets a node and its mode; a busy one only by force: what is leased to it then runs out unless it renews. */
+  forget(node: string, force: boolean): Promise<"ok" | "busy" | "unknown">;
+  /** Every gateway that beat within a day, a standby too. */
   gateways(): Promise<GatewayRow[]>;
+  /** Every open alert, and those resolved within `keep`. */
+  alerts(): Promise<AlertRow[]>;
   /** Every destination that is not both well and idle, by name. */
   destinations(): Promise<DestinationRow[]>;
   /** The posts about a run or a report, oldest state first; null while a state of it waits to be expanded. */
@@ -361,21 +435,21 @@ export interface Store extends NodeStore, OperatorStore {
    * An open circuit lets one post through when its time is over, the probe, and the next when that one is settled.
    */
   claim(claim: string, ttl_ms: number, destinations: string[]): Promise<ClaimAnswer>;
-  settle(settlement: Settlement): Promise<"ok" | "stale">;
-  /** Lets a circuit be probed now that opened under another setup; `setups` by destination. */
+  settle(settlement: Settlement): Promise<Settled>;
+  /**
+   * Lets a circuit be probed now that opened under another setup; `setups` by destination. The ends of subjects that were
+   * refused under another one, at most a day ago, are due again; so are all that were refused once a circuit closes.
+   */
   reconsider(setups: Record<string, string>): Promise<void>;
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
-  pause(lane: string, why: string | null): Promise<void>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;
-  /** Every open alert, and those resolved within `keep`. */
-  alerts(): Promise<AlertRow[]>;
   /** The failed and dead states, newest first, of which no post was sent or replaced although they were made `age_ms` ago. */
   unheard(age_ms: number, limit: number): Promise<Unheard[]>;
-  /** Deletes what is older than `keep`; answers how many runs went. */
+  /** Deletes what is older than `keep`, and the rows of gateways that fell silent; answers how many runs went. */
   sweep(): Promise<number>;
   /** Resolves when there may be an event to expand, a post to claim or a log to drain, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */
   stirred(what: Stirring, wait: Wait): Promise<void>;

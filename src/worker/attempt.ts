@@ -31,6 +31,7 @@ type Cause = "exit" | "timed_out" | "stop" | Summons;
 const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
+const longestTime = 86_400_000;
 
 /**
  * Runs one leased attempt to its end: first heartbeat, script, log, result. Resolves when the store has the result,
@@ -118,14 +119,48 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  if (cause === "stop") await shipped.shipped(stoppedDrain);
   // Of an attempt that is lost nobody waits for the log: it follows when it can.
-  else if (cause !== "stale" && cause !== "fence")
-    await shipped.shipped(Math.min(logDrain, heartbeat.left / 2 || logDrain), asks.stop);
+  if (cause !== "stale" && cause !== "fence") await shipRest(house, shipped, cause, heartbeat, asks);
   if (shipped.missing === 0) await shipped.close();
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
+}
+
+/** Ships what is left of a log, for as long as the result should wait for it. */
+async function shipRest(
+  { clock }: House,
+  shipped: ShippedLog,
+  cause: Cause,
+  heartbeat: Heartbeat,
+  { drain, stop }: Asks,
+): Promise<void> {
+  if (cause === "stop") return void (await shipped.shipped(stoppedDrain));
+  if (drain.aborted) return void (await shipped.shipped(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop));
+  // The lease is kept meanwhile: what an outage held back may take its time, and the result comes after it.
+  const over = new AbortController();
+  const stuck = new AbortController();
+  void keepLease();
+  void findStuck();
+  await shipped.shipped(longestTime, AbortSignal.any([stop, stuck.signal]));
+  over.abort();
+
+  async function keepLease(): Promise<void> {
+    // Most logs are shipped by then.
+    await clock.sleep(Math.min(1000, heartbeat.left / 2), over.signal);
+    while ((await heartbeat.watch(over.signal)) === "fence") await clock.sleep(1000, over.signal);
+  }
+
+  /** A store that is there and takes nothing for a while is not waited for; nor is one that is gone, by a worker that is to go. */
+  async function findStuck(): Promise<void> {
+    let before = Infinity;
+    while (!over.signal.aborted && !drain.aborted && (heartbeat.reachedFor < logDrain || shipped.missing < before)) {
+      before = shipped.missing;
+      await clock.sleep(logDrain, AbortSignal.any([over.signal, drain]));
+    }
+    if (drain.aborted) await clock.sleep(logDrain, over.signal);
+    stuck.abort();
+  }
 }
 
 /** Waits until the script is over, and ends it when something asks for that. */

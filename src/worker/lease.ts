@@ -22,6 +22,7 @@ export class Heartbeat {
   readonly #rhythm: number;
   #lastOk: number;
   #outageSince: number | undefined;
+  #reachedSince: number;
   #hurry = new AbortController();
 
   /** `sent` is the monotonic time at which the answered lease call was sent. */
@@ -29,6 +30,7 @@ export class Heartbeat {
     this.#house = house;
     this.#lease = lease;
     this.#lastOk = sent;
+    this.#reachedSince = sent;
     this.#rhythm = Math.max(20, Math.min(lease.heartbeat_ms, (lease.ttl_ms - lease.fence_ms) / 4));
   }
 
@@ -40,6 +42,11 @@ export class Heartbeat {
   /** Milliseconds of the lease that are left. */
   get left(): number {
     return Math.max(0, this.leaseEnds - this.#house.clock.monotonic());
+  }
+
+  /** Milliseconds that the store has answered for, without an outage between; 0 in one. */
+  get reachedFor(): number {
+    return this.#outageSince === undefined ? this.#house.clock.monotonic() - this.#reachedSince : 0;
   }
 
   /** Renews once, before the script starts; answers when the store did. */
@@ -116,9 +123,10 @@ export class Heartbeat {
   }
 
   #reached(): void {
-    if (this.#outageSince !== undefined)
-      log.info("lease renewed again", { run_id: this.#lease.task.run_id, attempt: this.#lease.attempt });
+    if (this.#outageSince === undefined) return;
+    log.info("lease renewed again", { run_id: this.#lease.task.run_id, attempt: this.#lease.attempt });
     this.#outageSince = undefined;
+    this.#reachedSince = this.#house.clock.monotonic();
   }
 
   /** After a sleep the lease may be gone: the store is asked at once. */

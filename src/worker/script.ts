@@ -71,7 +71,7 @@ const spawn = (path: string, cwd: string, env: Record<string, string>, write: nu
   Bun.spawn(["/bin/sh", "-c", gate, path], { cwd, env, detached: true, stdin: "pipe", stdout: write, stderr: write });
 
 /** Sends a signal to a process group; false when no such group is left. */
-export function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL" | 0): boolean {
+export function signalGroup(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     process.kill(-pid, name);
     return true;

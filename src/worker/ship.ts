@@ -162,7 +162,8 @@ export class ShippedLog {
 
   async #ship(): Promise<void> {
     const { clock, chance } = this.#house;
-    const backoff = new Backoff();
+    // After an outage the log is taken only until the lease is over.
+    const backoff = new Backoff(2000);
     let last = -Infinity;
     while (!this.#over.signal.aborted) {
       if (this.missing <= 0) {

@@ -3,7 +3,8 @@ import { dead, judgeStatus, type Reply, sent, type Verdict } from "../../src/cor
 import { isOver, type RunState, runStates } from "../../src/core/records.ts";
 import { defaultRetry } from "../../src/core/retry.ts";
 import type { Destination } from "../../src/gateway/destinations.ts";
-import { type Injection, openRemote, type Received } from "../fakes/remote.ts";
+import { openRemote, type Received } from "../fakes/remote.ts";
+import { injected } from "./gateways.ts";
 
 /** What a chat can do: take messages, change them, or tell a repeat by its transaction. */
 export type Skill = "posts" | "edits" | "idempotent";
@@ -41,15 +42,6 @@ export function openWall(skill: Skill, dice: () => number, requests: number) {
 }
 
 export type Wall = ReturnType<typeof openWall>;
-
-function injected(chance: number): Injection {
-  if (chance < 0.1) return 500;
-  if (chance < 0.2) return 502;
-  if (chance < 0.3) return 503;
-  if (chance < 0.35) return { status: 429, headers: { "Retry-After": "0.02" } };
-  if (chance < 0.4) return 429;
-  return chance < 0.5 ? "accept-then-reset" : "normal";
-}
 
 /** The wall as a destination of the house, with waits that a test has the patience for. */
 export function destinationAt({ skill, url }: Pick<Wall, "skill" | "url">): Destination {

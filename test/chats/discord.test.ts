@@ -24,7 +24,6 @@ const kind: Sending<Discord> = {
     ["it says it stored nothing", 204],
     ["it says 410", 410],
   ],
-  afterSilence: 2,
   mentionsIn: markupIn,
 };
 

@@ -22,7 +22,6 @@ const kind: Sending<GoogleChat> = {
     ["a login page answers 200", { status: 200, body: "<!doctype html><title>Sign in</title>" }],
     ["another status of success is none of its own", 204],
   ],
-  afterSilence: 1, // the request's id is known
   mentionsIn,
 };
 

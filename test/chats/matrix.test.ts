@@ -18,7 +18,7 @@ function open(script: MatrixOptions["script"] = [], more: MatrixOptions = {}): S
   return { entry, token, messages, forget, requests, faults, close };
 }
 
-tellsOneTimeline("matrix", open, { thread: true, afterLostAnswer: 1 });
+tellsOneTimeline("matrix", open, { thread: true });
 
 test.each([
   [limited({ retry_after_ms: 2500 }), 2500],

@@ -20,7 +20,7 @@ function open(script: BotOptions["script"] = [], more: BotOptions = {}): Scene {
   return { entry, token, messages, forget, requests, faults, close };
 }
 
-tellsOneTimeline("mattermost as a bot", open, { thread: true, afterLostAnswer: 1 });
+tellsOneTimeline("mattermost as a bot", open, { thread: true });
 
 test("posts anew when a post is too old to be edited", async () => {
   const scene = open([], { tooLate: true });

@@ -19,7 +19,7 @@ function open(script: NtfyOptions["script"] = [], more: NtfyOptions = {}): Scene
   return { entry, token, messages, forget: null, requests, faults, close };
 }
 
-tellsOneTimeline("ntfy", open, { thread: false, afterLostAnswer: 1 });
+tellsOneTimeline("ntfy", open, { thread: false });
 
 test("posts each state anew on a server that knows no sequences", async () => {
   const scene = open([], { old: true });

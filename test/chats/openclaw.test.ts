@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { configSchema } from "../../src/config.ts";
-import { isObject } from "../../src/core/json.ts";
 import { mentionsIn, type Openclaw, openOpenclaw } from "../fakes/openclaw.ts";
 import { keepsWhatEveryChatKeeps, type Sending, staged } from "./sending.ts";
 
@@ -22,9 +21,7 @@ const kind: Sending<Openclaw> = {
     ["something else answers 200", { status: 200, body: "<!doctype html><title>Control</title>" }],
     ["another status of success is none of its own", 204],
   ],
-  afterSilence: 2,
   mentionsIn,
-  shown: ({ args }) => (isObject(args) ? args : {}),
 };
 
 const parse = (more: object) =>

@@ -1,14 +1,11 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
 import type { Chat } from "../../src/chats/chat.ts";
 import { chats } from "../../src/chats/registry.ts";
 import { isObject, type Json, type JsonObject } from "../../src/core/json.ts";
 import { type Announcement, runStates } from "../../src/core/records.ts";
 import { lengthIn } from "../../src/core/text.ts";
-import { type Injection, type Received, remote } from "../fakes/remote.ts";
+import type { Injection, Received } from "../fakes/remote.ts";
 import { Stage, type Texts } from "../gateway/stage.ts";
-import { queue } from "../stores/conformance/given.ts";
-import { announcements } from "./strangers.ts";
 
 // What every chat keeps when the real sender sends its posts through a real store to a strict server of its kind.
 
@@ -28,11 +25,7 @@ export interface Sending<Server extends Fake> {
   isPlain(post: JsonObject): boolean;
   /** What stops at once, each by the way it is told. */
   dead: [about: string, answer: Injection][];
-  /** How many posts a request makes that was taken once without our hearing of it, and sent again. */
-  afterSilence: 1 | 2;
   mentionsIn(post: JsonObject): string[];
-  /** The part of a request that becomes a post, where it is not all of it. */
-  shown?(body: JsonObject): JsonObject;
 }
 
 /** Every spell that some chat obeys, by which no text of a stranger may be known. */
@@ -41,7 +34,6 @@ export const canary = [
   "[x](javascript:alert(1)) *b* _i_ ~s~ `c` ``` & < > \" ' | # \\ &lt; <b>x</b> <img src=x> <a|b>",
   "\u202E \u0000 \u{1F600} é 𝒳 https://evil.example www.evil.example",
 ].join(" ");
-const long = `${canary}${"…é".repeat(10_000)}`;
 
 /** Puts a chat of this kind on a stage: it hears every state. */
 export async function staged<Server extends Fake>(
@@ -56,17 +48,6 @@ export async function staged<Server extends Fake>(
 
 /** Tests what every kind keeps. */
 export function keepsWhatEveryChatKeeps<Server extends Fake>(kind: Sending<Server>): void {
-  test("a run is told in order, once per state", async () => {
-    using server = kind.open();
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.run("succeeded");
-    await stage.settled(3);
-    const told = server.posts.map((post) => /queued|running|succeeded/.exec(JSON.stringify(post))?.[0]);
-    expect(told).toEqual(["queued", "running", "succeeded"]);
-    expect(server.faults).toEqual([]);
-  });
-
   test("a layout that was refused is sent once more as plain text, at once", async () => {
     using server = kind.open([kind.refused]);
     await using stage = await staged(server, kind);
@@ -87,67 +68,6 @@ export function keepsWhatEveryChatKeeps<Server extends Fake>(kind: Sending<Serve
     expect(server.requests).toHaveLength(2);
   });
 
-  test.each([
-    ["2", 2000],
-    ["2.5", 2500],
-    ["0", 0],
-    ["-1", 0],
-    ["abc", 0],
-    [undefined, 0],
-    ["999999", 86_400_000],
-  ])("knocks no sooner than Retry-After %p asks", async (said, asked) => {
-    using server = kind.open([{ status: 429, ...(said !== undefined && { headers: { "Retry-After": said } }) }]);
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.report("1");
-    expect(await stage.settled(1)).toMatchObject([{ verdict: "later" }]);
-    if (asked > 0) {
-      await stage.later(asked - 1000);
-      expect(server.requests).toHaveLength(1);
-      stage.skip(1100);
-    }
-    expect((await stage.settled(2)).at(-1)).toMatchObject({ verdict: "sent" });
-    expect([server.posts.length, server.requests.length]).toEqual([1, 2]);
-  });
-
-  test("waits for the date that Retry-After names", async () => {
-    const when = new Date(Date.now() + 120_000).toUTCString();
-    using server = kind.open([{ status: 429, headers: { "Retry-After": when } }]);
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.report("1");
-    await stage.settled(1);
-    await stage.later(110_000);
-    expect(server.requests).toHaveLength(1);
-    stage.skip(11_000);
-    await stage.settled(2);
-    expect(server.posts).toHaveLength(1);
-  });
-
-  test("keeps trying while the other side is ill", async () => {
-    using server = kind.open([503, 502, 500, "garbage"]);
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.report("1");
-    expect((await stage.settled(5)).map(({ verdict }) => verdict)).toEqual([
-      "later",
-      "later",
-      "later",
-      "later",
-      "sent",
-    ]);
-    expect(server.posts).toHaveLength(1);
-  });
-
-  test("an answer that never came is tried again, and known to be unsure", async () => {
-    using server = kind.open(["accept-then-reset"]);
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.report("1");
-    expect((await stage.settled(2))[0]).toMatchObject({ verdict: "later", unsure: true });
-    expect(server.posts).toHaveLength(kind.afterSilence);
-  });
-
   test.each(kind.dead)("does not knock twice where %s", async (_about, answer) => {
     using server = kind.open([answer]);
     await using stage = await staged(server, kind);
@@ -158,36 +78,6 @@ export function keepsWhatEveryChatKeeps<Server extends Fake>(kind: Sending<Serve
     expect(server.requests).toHaveLength(1);
   });
 
-  test("never follows a redirect, and takes no login page for success", async () => {
-    const page = {
-      status: 200,
-      headers: { "Content-Type": "text/html" },
-      body: "<!doctype html><title>Sign in</title>",
-    };
-    using login = remote(page);
-    using server = kind.open([{ redirect: `${login.url}/login` }]);
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await stage.report("1");
-    expect(await stage.settled(1)).toMatchObject([{ verdict: "dead" }]);
-    expect([login.requests, server.requests.length]).toEqual([[], 1]);
-  });
-
-  test("no stranger's text mentions, links or marks up anything, however long it is", async () => {
-    using server = kind.open();
-    await using stage = await staged(server, kind);
-    stage.announcing().sending();
-    await queue(stage.store, { summary: long, ref: long, issue_key: "MOB-12", requested_by: long });
-    await queue(stage.store, { summary: canary, ref: canary, issue_key: canary, script: canary });
-    const build = { workflow: long, branch: long, commit: canary, mesh_node_id: long, failing_target: long };
-    await stage.report("1", { ...build, state: "failed", run_url: `https://ci.example/${canary}` });
-    await stage.report("2", { ...build, state: "failed", run_url: "javascript:alert(1)" });
-    await stage.settled(4);
-    expect(server.faults).toEqual([]);
-    expect(server.posts.flatMap((post) => kind.mentionsIn(post))).toEqual([]);
-    expect(server.posts).toHaveLength(4);
-  });
-
   const described = (announcement: Announcement, plain: boolean) => {
     using server = kind.open();
     const { entry } = kind.entry(server);
@@ -196,15 +86,6 @@ export function keepsWhatEveryChatKeeps<Server extends Fake>(kind: Sending<Serve
     const { body } = chat.post(announcement, chat.options.parse(entry), given);
     return { limits: chat.limits, body: isObject(body) ? body : {} };
   };
-
-  test("no text at all does, not even one that nothing cleaned before", () =>
-    fc.assert(
-      fc.property(announcements, fc.boolean(), (announcement, plain) => {
-        const { body } = described({ ...announcement, run_url: null, issue_url: null }, plain);
-        expect(kind.mentionsIn(kind.shown?.(body) ?? body)).toEqual([]);
-      }),
-      { numRuns: 200 },
-    ));
 
   test.each(["<", "&", ">", '"', "\\", "@", "](", "://", "|", "`", "_", "é", "€", "\u{1F600}", "\u{E0041}x"])(
     "stays within its bytes where everything is a long row of %j",

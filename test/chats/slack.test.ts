@@ -31,7 +31,6 @@ const aBot: Sending<Slack> = {
     ["a login page answers 200", { status: 200, body: "<!DOCTYPE html><title>Sign in</title>" }],
     ["it says 403", 403],
   ],
-  afterSilence: 2,
   mentionsIn: markupIn,
 };
 
@@ -48,7 +47,6 @@ const aWebhook: Sending<Slack> = {
     ["an administrator forbids it", { status: 403, body: "action_prohibited" }],
     ["a login page answers 200", { status: 200, body: "<!DOCTYPE html><title>Sign in</title>" }],
   ],
-  afterSilence: 2,
   mentionsIn: markupIn,
 };
 

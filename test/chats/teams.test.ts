@@ -20,7 +20,6 @@ const kind: Sending<Teams> = {
     ["it says 410", 410],
     ["a login page answers 200", { status: 200, body: "<!DOCTYPE html><title>Sign in</title>" }],
   ],
-  afterSilence: 2,
   mentionsIn,
 };
 

@@ -19,7 +19,7 @@ function open(script: Injection[] = []): Scene {
   return { entry, token, messages, forget, requests, faults, close };
 }
 
-tellsOneTimeline("telegram", open, { thread: true, afterLostAnswer: 2 });
+tellsOneTimeline("telegram", open, { thread: true });
 
 test.each([
   [refusal(429, "Too Many Requests: retry after 7", { retry_after: 7 }), 7000],

@@ -18,7 +18,6 @@ const kind: Sending<Webhook> = {
   refused: 422,
   isPlain: (post) => !("log_tail" in post),
   dead: [401, 403, 404, 405, 410].map((status) => [`it says ${status}`, status]),
-  afterSilence: 1, // a receiver counts each id once
   // Texts are data in JSON; only the ready-made line is meant to be shown.
   mentionsIn: ({ text }) => (/[@<](?!\u200B)|:\/\//.test(String(text)) ? [String(text)] : []),
 };

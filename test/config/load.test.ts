@@ -92,6 +92,19 @@ test("a node's file may hold a few keys alone", () => {
   expect(config.sources).toEqual({});
 });
 
+test("a node's file may name its gateway and its token in place of a store", () => {
+  const node = { id: "mac-07", connect: "https://mesh.example/", token: "nodes/mac-07.token", ca_file: "ca.pem" };
+  const { config } = configFrom({ pool: "acme", node }, { base: "/etc/meshmac", env: {} });
+  expect(config.node).toMatchObject({
+    connect: "https://mesh.example",
+    ca_file: "/etc/meshmac/ca.pem",
+    timeout: 10_000,
+  });
+  expect(config.node.token?.name).toBe("nodes/mac-07.token");
+  const near = { ...node, connect: "http://127.0.0.1:8789" };
+  expect(configFrom({ node: near }, { base: "/", env: {} }).config.node.connect).toBe("http://127.0.0.1:8789");
+});
+
 test("looks in the named root, the working folder, then the home", async () => {
   using folder = new Folder();
   const at = (name: string, pool: string) => folder.write(`${name}/meshmac.config.yaml`, `pool: ${pool}\n`);

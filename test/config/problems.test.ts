@@ -49,6 +49,41 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
   ],
   ["no kind", { pagers: { oncall: {} } }, [/^pagers\.oncall\.kind: is missing, expected one of .*pagerduty/]],
   ["an entry that is no object", { sources: { jira: 5 } }, ["sources.jira: expected keys and values, got 5"]],
+  [
+    "a gateway to reach, and no token for it",
+    { node: { connect: "https://mesh.example" } },
+    ["node.token: is missing, the token that meshmac nodes add made for this node"],
+  ],
+  [
+    "a node's token, and no gateway",
+    { node: { token: "nodes/mac-07.token" } },
+    ["node.connect: is missing, the address that node.token is for"],
+  ],
+  [
+    "a gateway and a store",
+    { store: "sqlite:./a.db", node: { connect: "https://mesh.example", token: "nodes/mac-07.token" } },
+    ["node.connect: stands in place of store; name one of them"],
+  ],
+  [
+    "a gateway in the clear",
+    { node: { connect: "http://mesh.example", token: "nodes/mac-07.token" } },
+    ["node.connect: expected https://, or allow_http: true beside it"],
+  ],
+  [
+    "a gateway's address with more in it",
+    { node: { connect: "https://ada:secret@mesh.example/?x=1", token: "nodes/mac-07.token" } },
+    ["node.connect: expected an address like https://mesh.example, got a text not shown here"],
+  ],
+  [
+    "a side for nodes whose address a shell would read",
+    { gateway: { nodes: { listen: "127.0.0.1:8789", url: "https://mesh.example/$(id)" } } },
+    [/^gateway\.nodes\.url: expected an address like https:\/\/mesh\.example/],
+  ],
+  [
+    "a pasted token of a node",
+    { node: { connect: "https://mesh.example", token: "0123456789abcdef0123456789abcdef" } },
+    [/^node\.token: name a file under secrets_dir, not the secret itself/],
+  ],
   ["an address without a host", { gateway: { listen: 8787 } }, ["gateway.listen: expected host:port, got 8787"]],
   [
     "an address that is no address",

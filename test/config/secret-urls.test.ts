@@ -34,3 +34,27 @@ test("has nothing against the same address where another kind of chat uses it, n
   expect(faultOf({ kind: "mattermost" }, "https://acme.webhook.office.com/hooks/0f0e")).toBeNull();
   expect(faultOf({ kind: "teams" }, "https://prod-07.westeurope.logic.azure.com/workflows/0f0e?sig=1a1b")).toBeNull();
 });
+
+const webhookAt = { kind: "webhook", url: "hooks/builds.url", key: "hooks/signing.key" };
+const good = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+
+test.each([
+  ["chats", "whsec_short", false],
+  ["chats", "not-a-key-0123456789", false],
+  ["pagers", `whsec_${"A".repeat(100)}`, false],
+  ["chats", good, true],
+  ["pagers", `${good}\n`, true],
+] as const)(
+  "refuses the signing key of %s that cannot sign, before anything is sent: %j (good: %p)",
+  (section, key, ok) => {
+    using folder = new Folder();
+    const raw = { secrets_dir: "s", [section]: { builds: webhookAt } };
+    const { config, vault } = configFrom(raw, { base: folder.path, env: {} });
+    writeSecret(config.secrets_dir, "hooks/builds.url", "https://hooks.acme.example/builds");
+    writeSecret(config.secrets_dir, "hooks/signing.key", key);
+    const check = () => checkFiles(config, vault);
+    if (ok) return check();
+    expect(check).toThrow(`${section}.builds.key: the signing key is not whsec_ and the base64 of 24 to 64 bytes`);
+    expect(check).toThrow(expect.objectContaining({ status: 78, message: expect.not.stringContaining(key) }));
+  },
+);

@@ -22,8 +22,7 @@ test("says of every value who wrote it", () => {
 test("every value that is shown, written into a file, means what was in force", () => {
   const written: Record<string, unknown> = {};
   for (const { path, value } of shown(example)) put(written, path.split("."), value);
-  const plain = (raw: unknown) => JSON.stringify(configSchema.parse(raw));
-  expect(JSON.parse(plain(written))).toEqual(JSON.parse(plain(example)));
+  expect(inForce(written)).toEqual(inForce(example));
 });
 
 test("the schema for editors refuses an unknown key and knows every kind", () => {
@@ -32,6 +31,8 @@ test("the schema for editors refuses an unknown key and knows every kind", () =>
   for (const kind of ["jira", "youtrack", "mattermost", "pagerduty", "console"])
     expect(text).toContain(`"const":"${kind}"`);
 });
+
+const inForce = (raw: unknown): unknown => JSON.parse(JSON.stringify(configSchema.parse(raw)));
 
 function put(into: Record<string, unknown>, [key = "", ...rest]: string[], value: unknown): void {
   if (rest.length === 0) return void (into[key] = value);

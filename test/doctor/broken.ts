@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { claimed, expandAll, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
+import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
 import type { Ward } from "./ward.ts";
 
 /** For each finding, what breaks exactly that thing. */
@@ -28,6 +28,12 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   async "outbox-stuck"(ward) {
     await queue(ward.store);
     await expandAll(ward.store, "chat:gone");
+  },
+
+  "lane-paused": (ward) => ward.store.pause("ios", "certificates are renewed"),
+  async "lane-deep"(ward) {
+    await ward.store.publish(rulesOf({ lanes: { ios: laneOf({ max_depth: 1 }) } }));
+    for (let i = 0; i < 2; i++) await queue(ward.store);
   },
 
   async "run-dead"(ward) {

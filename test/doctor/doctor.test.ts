@@ -33,6 +33,14 @@ test("every finding there is has a test that breaks exactly that thing", () => {
   expect(Object.keys(broken).toSorted()).toEqual(Object.keys(catalogue).toSorted());
 });
 
+test("a dead run that somebody has dropped or retried is no finding any more", async () => {
+  const ill = await admitted();
+  await broken["run-dead"]?.(ill);
+  const [dead] = (await ill.store.list({ states: ["dead"], limit: 1 })).runs;
+  await ill.store.drop(dead?.run_id ?? "");
+  expect(await ill.ids()).toEqual([]);
+});
+
 test("no two checks use one id", () => {
   const ids = checks.flatMap(({ faults }) => Object.keys(faults));
   expect(ids).toEqual([...new Set(ids)]);

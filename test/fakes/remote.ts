@@ -13,6 +13,8 @@ export interface Received {
   bytes: Uint8Array;
   text: string;
   at: number;
+  /** What the service itself answered, whether or not that arrived; absent where it never saw the request. */
+  answered?: number;
 }
 
 export interface Answered {
@@ -134,7 +136,12 @@ export function openRemote({ service, script = [], after = "normal", tls }: Remo
   };
 }
 
-async function perform(injected: Injection, wire: Wire, request: Received, service: Service): Promise<void> {
+async function perform(injected: Injection, wire: Wire, request: Received, own: Service): Promise<void> {
+  const service: Service = async (asked) => {
+    const answer = await own(asked);
+    request.answered = answer.status;
+    return answer;
+  };
   if (injected === "normal") return wire.answer(await service(request));
   if (injected === "reset") return wire.reset();
   if (injected === "garbage") return wire.raw("SSH-2.0-OpenSSH_9.6\r\n\r\n");
@@ -150,7 +157,7 @@ async function perform(injected: Injection, wire: Wire, request: Received, servi
   if ("redirect" in injected) return wire.answer({ status: 302, headers: { Location: injected.redirect } });
   if ("gate" in injected) {
     await injected.gate.opened;
-    return await perform(injected.after ?? "normal", wire, request, service);
+    return await perform(injected.after ?? "normal", wire, request, own);
   }
   wire.answer(injected);
 }

@@ -84,7 +84,7 @@ export function activeIn({ text, entities }: JsonObject, links: string[]): strin
     read = `${read.slice(0, from)}${" ".repeat(to - from)}${read.slice(to)}`;
   }
   for (const link of links) read = read.replaceAll(link, "");
-  return read.match(/@\w+|[#$][\p{L}_]+|(?<![\p{L}\p{N}])\/\w+|:\/\/|[\w-]+\.[a-z]{2,}/giu) ?? [];
+  return read.match(/@\w+|(?<![\p{L}\p{N}_])[#$][\p{L}_]+|(?<![\p{L}\p{N}])\/\w+|:\/\/|[\w-]+\.[a-z]{2,}/giu) ?? [];
 }
 
 const common = ["chat_id", "text", "entities", "parse_mode", "link_preview_options"];

@@ -191,6 +191,26 @@ describe("the API", () => {
     expect(body.nodes).toMatchObject([{ node: "mac-07", facts: { os: "macOS 26" } }]);
   });
 
+  test("lists lanes and locks, and says on /readyz what holds a lane up", async () => {
+    await using house = await openGatehouse({ lane: { max_depth: 1, locks: ["signing"] } });
+    await house.store.pause("ios", `moving, ${tokens.jira}`);
+    for (const key of ["MOB-1", "MOB-2"]) await queued(house, key);
+    const { body } = await told(fetch(`${house.server.adminUrl}/api/v1/lanes`));
+    expect(body.lanes).toContainEqual(
+      expect.objectContaining({ lane: "ios", depth: 2, max_depth: 1, locks: ["signing"] }),
+    );
+    expect(body.locks).toEqual([{ lock: "signing", capacity: 1, held: [] }]);
+    const ready = await told(fetch(`${house.server.adminUrl}/readyz`));
+    expect(JSON.stringify([body, ready.body])).not.toContain(tokens.jira);
+    expect([ready.status, ready.body.notes]).toEqual([
+      200,
+      [
+        expect.stringMatching(/^lane ios is paused: moving, .*\(2 waiting\)$/),
+        "lane ios is too deep: 2 waiting, max_depth is 1",
+      ],
+    ]);
+  });
+
   test("cancels what is not over", async () => {
     await using house = await openGatehouse();
     const run_id = await queued(house);

@@ -40,6 +40,7 @@ interface Wishes {
   texts?: Texts;
   escalate_after?: string;
   retry?: JsonObject;
+  standby?: boolean;
 }
 
 /** Escalates on a stage's store and clock; a wait is a short one, after which the loop looks at that clock again. */
@@ -59,6 +60,7 @@ function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[
   const escalation = startEscalation({
     store: stage.store,
     config,
+    standby: wishes.standby ?? false,
     pagers: pagersFrom(config, (name) => Bun.SHA256.hash(all[name] ?? "", "hex").slice(0, 8)),
     destinations: new Map(known.map((name) => [name, null])),
     adminUrl: "https://builds.acme.internal",
@@ -213,7 +215,7 @@ describe("a state that nobody heard", () => {
     await using stage = await withChat(server);
     await using watch = escalating(stage, ["chat:builds"], { pagers: oncall(pager.base_url) });
     // Refused for what it says: the destination is well.
-    Object.assign(server.say, { status: 200, body: "<!doctype html>" });
+    Object.assign(server.say, { status: 400, body: "" });
     await stage.run("failed", "MOB-1");
     await stage.settled(1);
     Object.assign(server.say, up);
@@ -286,6 +288,23 @@ describe("a dead run", () => {
       },
     ]);
     expect(JSON.stringify(pager.events)).toContain(`meshmac runs retry ${run_id.slice(-8)}`);
+  });
+
+  test("that somebody has dropped pages nobody, and an open alert of one is over", async () => {
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    const early = await deadRun(stage.store);
+    await stage.store.drop(early);
+    await using watch = escalating(stage, ["chat:builds"], { pagers: oncall(pager.base_url) });
+    const late = await deadRun(stage.store);
+    await pager.arrived(1);
+    expect(pager.events).toMatchObject([{ dedup_key: `meshmac:acme-ios:run/${late}` }]);
+    await stage.store.drop(late);
+    await stage.later(2 * minute);
+    await until(async () => (await stage.store.alerts()).every(({ key, open }) => !key.startsWith("run/") || !open));
+    await watch.quiet();
+    expect(pager.events).toHaveLength(1);
   });
 
   test("reaches people by every pager there is, each once", async () => {
@@ -422,6 +441,57 @@ describe("a page", () => {
     expect(lines.filter((line) => line.includes("page resolved with another key"))).toHaveLength(1);
     expect(lines.join("\n")).not.toContain(routingKey);
     redactLog((line) => line);
+  });
+});
+
+const standing = (stage: Stage, base_url: string): Watch =>
+  escalating(stage, ["chat:builds"], { pagers: oncall(base_url), standby: true });
+
+describe("a standby", () => {
+  test("pages nothing while a gateway that sends is alive, however much waits there", async () => {
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    Object.assign(server.say, { status: 403, body: "" });
+    await stage.run("failed");
+    await owed(stage, 1);
+    await deadRun(stage.store);
+    await stage.later(11 * minute);
+    await stage.store.beat("mac-08/2", { sends: true });
+    await using watch = standing(stage, pager.base_url);
+    await watch.quiet();
+    expect([await stage.store.alerts(), pager.requests.length]).toEqual([[], 0]);
+  });
+
+  test("pages that nobody sends, once it is alone for long, and who sends again takes it back", async () => {
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    await stage.store.beat("mac-08/2", { sends: true });
+    await stage.store.beat("mac-09/3", { sends: false });
+    await using watch = standing(stage, pager.base_url);
+    await watch.quiet();
+    await stage.later(9 * minute);
+    await watch.quiet();
+    expect(pager.events).toEqual([]);
+    await stage.later(2 * minute);
+    await pager.arrived(1);
+    await watch.quiet();
+    expect(pager.incidents).toMatchObject([{ dedup_key: "meshmac:acme-ios:sender/none", triggers: 1 }]);
+    expect(JSON.stringify(pager.incidents)).toContain("nobody sends: no gateway but a standby was seen for 10 min");
+    await using sender = escalating(stage, ["chat:builds"], { pagers: oncall(pager.base_url) });
+    await sender.quiet();
+    await until(async () => pager.incidents[0]?.status === "resolved");
+  });
+
+  test("pages in place of the one that is gone", async () => {
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    await using watch = standing(stage, pager.base_url);
+    const run_id = await deadRun(stage.store);
+    await until(async () => pager.incidents.some(({ dedup_key }) => dedup_key.endsWith(run_id)));
+    await watch.quiet();
   });
 });
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { answerReadiness } from "../../src/gateway/health-answers.ts";
 import { Health } from "../../src/gateway/health.ts";
+import { redactLog } from "../../src/log.ts";
 import type { DestinationRow } from "../../src/stores/store.ts";
 import { openMattermost } from "../fakes/mattermost.ts";
 import { gate, remote } from "../fakes/remote.ts";
@@ -37,8 +38,9 @@ test.each([401, 403, 404, 410])("a %i keeps every later post back, until one is 
   await stage.later(1001);
   expect(chat.requests).toHaveLength(2);
   await stage.later(10 * minute);
-  await stage.settled(6);
-  expect(chat.posts).toHaveLength(4);
+  // The two that were refused are told as well: they are news still.
+  await stage.settled(8);
+  expect(chat.posts).toHaveLength(6);
   expect(stage.settlements.filter(({ verdict }) => verdict === "dead")).toHaveLength(2);
   expect(await rowOf(stage)).toBeUndefined();
 });
@@ -78,6 +80,42 @@ test("a post that failed in all its quick tries stops everything for 30 s, then 
   expect(stage.settlements.filter(({ verdict }) => verdict === "sent")).toHaveLength(6);
 });
 
+test("the log says once that failures opened a circuit, and once that it closed: who, host and last four characters, why", async () => {
+  const lines: string[] = [];
+  redactLog((line) => {
+    lines.push(line);
+    return line;
+  });
+  const refusing = remote({ status: 403, body: "no" });
+  using chat = remote(503, 503, 503, { status: 200, body: "ok" });
+  await using stage = await Stage.open({
+    chats: { ...chatAt("builds"), ...chatAt("refused") },
+    texts: { "builds/hook.url": `${chat.url}/hooks/abcdefgh`, "refused/hook.url": `${refusing.url}/hooks/stuvwxyz` },
+    retry: { max_attempts: 2, base_delay_ms: 1 },
+  });
+  stage.announcing().sending();
+  await reports(stage, 2);
+  // In steps that outlast no claim: a try that is settled too late turns no circuit.
+  const walk = (ms: number, over: (row: DestinationRow | undefined) => boolean) =>
+    until(async () => {
+      await stage.later(ms);
+      return over(await rowOf(stage));
+    });
+  await walk(2, (row) => row?.circuit === "open");
+  await walk(5000, (row) => row === undefined);
+  refusing.close();
+  redactLog((line) => line);
+  const said = lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ msg }) => String(msg).startsWith("circuit"))
+    .map(({ time: _time, ...line }) => line);
+  const about = { destination: "chat:builds", to: `127.0.0.1:${chat.port} …efgh` };
+  expect(said).toEqual([
+    { level: "warn", msg: "circuit opened", ...about, why: "status 503" },
+    { level: "info", msg: "circuit closed", ...about },
+  ]);
+});
+
 test("a hiccup is the retry template's: every quick try is made, and no circuit opens", async () => {
   using chat = openMattermost({ script: [503, 503, 503, 503, 503] });
   await using stage = await open(chat.url, { base_delay_ms: 1 });
@@ -115,10 +153,11 @@ test("one that stays closed holds no other", async () => {
   stage.announcing().sending();
   await reports(stage, 10);
   await until(async () => fine.posts.length === 10);
+  await stage.quiet();
   expect((await stage.store.destinations()).map(({ name }) => name)).toEqual(["chat:gone"]);
 });
 
-test("a new secret is tried at once", async () => {
+test("a new secret is tried at once, with what the old one was refused", async () => {
   using old = openMattermost({ script: [403] });
   using fresh = openMattermost();
   const texts: Record<string, string> = { "builds/hook.url": old.url };
@@ -131,8 +170,8 @@ test("a new secret is tried at once", async () => {
   expect(old.requests).toHaveLength(1);
   texts["builds/hook.url"] = fresh.url;
   await stage.later(5001);
-  await stage.settled(4);
-  expect(fresh.posts).toHaveLength(3);
+  await stage.settled(5);
+  expect(fresh.posts).toHaveLength(4);
 });
 
 test("a restart with the same options and secrets knocks no sooner", async () => {
@@ -162,7 +201,7 @@ test("a gateway that dies while it probes leaves the probe to the next", async (
   void first.stop();
   stage.sending();
   stage.skip(15_001);
-  await until(async () => chat.posts.length === 2);
+  await until(async () => chat.posts.length === 3);
   never.open();
 });
 
@@ -204,7 +243,11 @@ test("readiness names it, and is ready all the same", async () => {
   await stage.report("1");
   await stage.settled(1);
   const health = new Health(stage.store);
-  const answer = await answerReadiness(health, { node: "mac-07", notes: ["a page"], store: stage.store }, "c-1");
+  const answer = await answerReadiness(
+    health,
+    { node: "mac-07", notes: ["a page"], store: stage.store, mask: (text) => text },
+    "c-1",
+  );
   const body = await answer.json();
   expect(answer.status).toBe(200);
   expect(body).toMatchObject({

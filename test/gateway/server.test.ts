@@ -274,15 +274,37 @@ describe("the reaper", () => {
           throw new Error("busy");
         },
       },
-      config: {
-        lease: config.lease,
-        node: { id: "mac-07", labels: [], concurrency: 1, scripts_dir: "", work_dir: "", pass_env: [] },
-      },
+      config,
     });
     await eventually("both", () => done.includes("reap") && done.includes(`mac-07/${process.pid}`));
     await reaper.stop();
   });
 });
+
+test.each([
+  ["sqlite", false, []],
+  ["redis", true, []],
+  ["redis", false, ["reap"]],
+] as const)(
+  "after a start over %s the reaper waits one ttl where nodes come through it (%p)",
+  async (kind, takesNodes, reaped) => {
+    const done: string[] = [];
+    const beaten = Promise.withResolvers<void>();
+    const reaper = startReaper({
+      store: {
+        about: { kind, durability: "" },
+        reap: async () => (done.push("reap"), 0),
+        sweep: async () => 0,
+        beat: async () => beaten.resolve(),
+      },
+      config: { lease: { ttl: 3_600_000, heartbeat: 0, fence: 0 }, node: { id: "mac-07" } },
+      takesNodes,
+    });
+    await beaten.promise; // its timer was set after that of the reaping
+    await reaper.stop();
+    expect(done).toEqual([...reaped]);
+  },
+);
 
 test("a header phase without an end is cut without harm to others", async () => {
   await using house = await openGatehouse();

@@ -6,6 +6,7 @@ import { announcing } from "./conformance/events.ts";
 import { closing } from "./conformance/circuits.ts";
 import { finishing } from "./conformance/finish.ts";
 import type { Given, NodeSide, Open } from "./conformance/given.ts";
+import { laneKeeping } from "./conformance/lanes.ts";
 import { leasing } from "./conformance/lease.ts";
 import { logging } from "./conformance/log.ts";
 import { followingTheModel } from "./conformance/model.ts";
@@ -47,4 +48,5 @@ function everyNodeVerb(open: Open): void {
   logging(open);
   finishing(open);
   operating(open);
+  laneKeeping(open);
 }

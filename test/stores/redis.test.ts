@@ -5,6 +5,7 @@ import { openRedis, type RedisStore } from "../../src/stores/redis.ts";
 import { startProxy } from "../fakes/redis-proxy.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { conformance } from "./conformance.ts";
+import { aging } from "./conformance/fairness.ts";
 import {
   askOf,
   bytesOf,
@@ -68,6 +69,22 @@ function plain({ port }: RedisServer, more: { password?: string } = {}): Redis {
   opened.push(async () => client.disconnect());
   return client;
 }
+
+aging("redis", async () => {
+  const redis = await server();
+  const store = await open(redis.url);
+  const client = plain(redis);
+  // Redis has a clock of its own: what waits is made older.
+  const pass = async (ms: number, ...run_ids: string[]) => {
+    for (const run_id of run_ids) {
+      for (const time of ["queued_at", "lock_since"]) {
+        const hash = `{acme}:run:${run_id}`;
+        if (await client.hexists(hash, time)) await client.hincrby(hash, time, -ms);
+      }
+    }
+  };
+  return { store, pass, close: async () => {} };
+});
 
 const works = (store: RedisStore) =>
   until(() =>

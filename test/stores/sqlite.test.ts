@@ -8,6 +8,7 @@ import { openFile } from "../../src/stores/sqlite/file.ts";
 import { openWriter } from "../../src/stores/sqlite/writer.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { conformance } from "./conformance.ts";
+import { aging } from "./conformance/fairness.ts";
 import {
   askOf,
   day,
@@ -80,6 +81,12 @@ conformance("sqlite", async () => {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+});
+
+aging("sqlite", async () => {
+  const time = { now: 1_800_000_000_000 };
+  const store = await openIn(newFolder(), { now: () => time.now });
+  return { store, pass: async (ms) => void (time.now += ms), close: () => store.close() };
 });
 
 describe("the file", () => {
@@ -291,6 +298,31 @@ describe("time", () => {
     expect(await store.reap()).toBe(0);
     time.now += 1;
     expect(await store.reap()).toBe(1);
+  });
+
+  test("lets every lease last one ttl when the file gets a new owner, whoever asks for work first", async () => {
+    const { time, now } = clock();
+    const folder = newFolder();
+    const before = await openIn(folder, { now });
+    await before.publish(rulesOf());
+    await queue(before);
+    const held = heldOf(await leased(before));
+    await before.close();
+    time.now += 10 * minute;
+    const after = await openIn(folder, { now });
+    expect([await after.lease(askOf({ node: "mac-08" })), await after.reap()]).toEqual([null, 0]);
+    expect((await after.renew("mac-07", [held])).words).toEqual(["ok"]);
+    expect(await after.finish(resultOf(held))).toBe("ok");
+    await queue(after);
+    const lost = heldOf(await leased(after));
+    await after.close();
+    const visitor = await openIn(folder, { now, role: "visitor" });
+    await visitor.close();
+    time.now += 10 * minute;
+    const last = await openIn(folder, { now });
+    time.now += 90_000;
+    expect(await last.reap()).toBe(1);
+    expect((await leased(last, askOf({ node: "mac-08" }))).attempt).toBe(lost.attempt + 1);
   });
 
   test("counts a minute of waiting as one step of priority", async () => {

@@ -94,6 +94,82 @@ test("a cut longer than the fence ends the script before the lease ends, and not
   expect(yard.events.filter(({ what }) => what === "lost")).toMatchObject([{ why: "fence" }]);
 });
 
+test("a cut longer than the fence loses the attempt, and not its log", async () => {
+  await using yard = new Yard();
+  yard.store.numbers = brisk;
+  yard.script(
+    "build",
+    `echo before; until [ -e ${yard.path("cut")} ]; do sleep 0.02; done; echo during; ${staying(yard)}`,
+  );
+  const { run_id } = yard.store.add({});
+  const worker = yard.start({ once: true });
+  await until("its first line arrived", () => yard.store.logOf(run_id) === "before\n");
+  yard.store.cut = true;
+  yard.store.stir();
+  await Bun.write(yard.path("cut"), "");
+  await until("the attempt is lost", () => yard.events.some(({ what }) => what === "lost"));
+  expect(isAlive(pidOf(yard))).toBe(false);
+  expect(yard.store.logOf(run_id)).toBe("before\n");
+  yard.store.cut = false;
+  await worker.done;
+  expect(yard.store.logOf(run_id)).toBe("before\nduring\n");
+  expect(yard.store.results).toEqual([]);
+});
+
+test("a script that ended in a cut loses no line, however long the cut: its lease is kept while the log is shipped", async () => {
+  await using yard = new Yard();
+  yard.store.numbers = { ...brisk, ttl_ms: 1500, fence_ms: 1000 };
+  yard.script("build", `echo before; until [ -e ${yard.path("cut")} ]; do sleep 0.02; done; echo during`);
+  const { run_id } = yard.store.add({});
+  const worker = yard.start({ once: true });
+  await until("its first line arrived", () => yard.store.logOf(run_id) === "before\n");
+  yard.store.cut = true;
+  const cutAt = performance.now();
+  yard.store.stir();
+  await Bun.write(yard.path("cut"), "");
+  await until("the lease is over", () => performance.now() - cutAt > 2000);
+  yard.store.cut = false;
+  await worker.done;
+  expect(yard.store.logOf(run_id)).toBe("before\nduring\n");
+  expect(yard.store.results).toMatchObject([{ state: "succeeded" }]);
+});
+
+test("a store that renews and takes no log is not waited for: the result comes without it", async () => {
+  await using yard = new Yard();
+  // Half a minute is long for a test.
+  const pace = 20;
+  const clock = {
+    ...realClock,
+    monotonic: () => performance.now() * pace,
+    sleep: (ms: number, signal?: AbortSignal) => realClock.sleep(ms / pace, signal),
+  };
+  yard.store.numbers = { ...brisk, ttl_ms: 90_000, fence_ms: 60_000 };
+  yard.store.appetite = 0;
+  yard.script("build", "echo unheard");
+  yard.store.add({});
+  await yard.start({ once: true, clock }).done;
+  expect(yard.store.results).toMatchObject([{ state: "succeeded" }]);
+});
+
+test("a worker that is told to go does not wait for a store that is gone", async () => {
+  await using yard = new Yard();
+  yard.store.numbers = brisk;
+  yard.script(
+    "build",
+    `echo before; until [ -e ${yard.path("cut")} ]; do sleep 0.02; done; echo during; ${staying(yard)}`,
+  );
+  const { run_id } = yard.store.add({});
+  const worker = yard.start();
+  await until("its first line arrived", () => yard.store.logOf(run_id) === "before\n");
+  yard.store.cut = true;
+  yard.store.stir();
+  await Bun.write(yard.path("cut"), "");
+  await until("the attempt is lost", () => yard.events.some(({ what }) => what === "lost"));
+  worker.drain();
+  await worker.done;
+  expect(yard.store.results).toEqual([]);
+});
+
 test("a cut shorter than the fence loses nothing", async () => {
   await using yard = new Yard();
   yard.store.numbers = { ...brisk, ttl_ms: 90_000, fence_ms: 60_000 };

@@ -24,14 +24,11 @@ if twin then
   return { "duplicate", twin }
 end
 
-local rules = lane_rules(lane)
-if rules.max_depth and redis.call("XLEN", key("wait", lane)) + redis.call("XLEN", key("again", lane)) >= rules.max_depth then
-  return { "full" }
-end
+if ask.retry_of ~= "" then drop(ask.retry_of) end
 
 local mates = key("issue", ask.issue_key)
-if rules.cancel_previous then
-  for _, mate in ipairs(redis.call("ZRANGE", mates, -20, -1)) do
+if ask.issue_key ~= "" and lane_rules(lane).cancel_previous then
+  for _, mate in ipairs(redis.call("ZRANGE", mates, -1000, -1)) do
     local h = redis.call("HMGET", key("run", mate), "lane", "source")
     if h[1] == lane and h[2] == ask.source then cancel(mate, "newer run " .. run) end
   end

@@ -22,6 +22,7 @@ local defaults = {
   ttl_ms = 90000, heartbeat_ms = 20000, fence_ms = 60000,
   runs_ms = 30 * 86400000, logs_ms = 14 * 86400000, deliveries = 10000,
   log_limit = 67108864,
+  gateways_ms = 86400000,
 }
 local function setting(name)
   return tonumber(field(key("settings"), name)) or defaults[name]
@@ -31,6 +32,30 @@ local function lane_rules(lane)
   local said = field(key("lanes"), lane)
   if said then return cjson.decode(said) end
   return { needs = {}, priority = 0, timeout_ms = 3600000, max_lost = 3, locks = {} }
+end
+
+-- Who holds a lock from outside, or wants it: {token, lock, node, since, till, held}, but for those whose time is over.
+local function holds_now()
+  local live = {}
+  local all = redis.call("HGETALL", key("holds"))
+  for i = 2, #all, 2 do
+    local hold = cjson.decode(all[i])
+    if hold.till > now then live[#live + 1] = hold end
+  end
+  return live
+end
+
+-- How many places of a lock are held, or wanted by somebody who asked before `asked_at`.
+local function places(lock, asked_at, holds)
+  local taken = redis.call("SCARD", key("held", lock))
+  for _, hold in ipairs(holds) do
+    if hold.lock == lock and (hold.held or hold.since < asked_at) then taken = taken + 1 end
+  end
+  return taken
+end
+
+local function capacities()
+  return cjson.decode(field(key("settings"), "locks") or "{}")
 end
 
 -- A bell keeps only its last stroke: who listens learns that something happened, not what.
@@ -114,7 +139,7 @@ local function queue_again(run)
   move(run, "running", "queued")
   local entry = redis.call("XADD", key("again", h[1]), "*", "run", run, "script", h[2])
   redis.call("HSET", hash, "line", "again", "entry", entry)
-  redis.call("HDEL", hash, "node", "token")
+  redis.call("HDEL", hash, "node", "token", "locks")
   redis.call("SADD", key("lines"), h[1])
 end
 
@@ -159,6 +184,15 @@ local function cancel(run, why)
   return "over"
 end
 
+-- Marks a dead run as one that nobody has to look at any more.
+local function drop(run)
+  local state = field(key("run", run), "state")
+  if not state then return "unknown" end
+  if state ~= "dead" then return "not dead" end
+  redis.call("HSETNX", key("run", run), "dropped_at", now)
+  return "dropped"
+end
+
 -- What tells one announcement from its repeat outlives a short `keep`.
 local function keep_told()
   return math.max(setting("runs_ms"), 86400000)
@@ -190,6 +224,37 @@ local function wake(gate)
   for _, destination in ipairs(redis.call("SMEMBERS", key("destinations"))) do
     if gate_of(destination) == gate then reckon(destination) end
   end
+end
+
+local day = 86400000
+
+-- The end of a subject alone is still news by then, and only where nothing newer was made for its line.
+local function is_news(h)
+  if h[2] == "queued" or h[2] == "running" then return false end
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", key("posts", h[4]), "(" .. h[5], "+inf")) do
+    if field(key("post", name), "destination") == h[3] then return false end
+  end
+  return true
+end
+
+-- Lets the ends go again that this gate refused within a day under another setup, "" for under any; answers how many.
+local function revive(gate, setup)
+  local any = 0
+  for _, name in ipairs(redis.call("ZRANGEBYSCORE", key("refused", gate), now - day, "+inf")) do
+    local post = key("post", name)
+    local h = redis.call("HMGET", post, "status", "state", "destination", "subject", "seq", "refused_under")
+    if h[1] == "dead" and h[6] and h[6] ~= setup and is_news(h) then
+      redis.call("PERSIST", post)
+      redis.call("HSET", post, "status", "waiting", "at", now)
+      redis.call("HDEL", post, "refused_under")
+      redis.call("ZADD", key("line", h[3], h[4]), h[5], name)
+      redis.call("ZADD", key("due", h[3]), moment, name)
+      redis.call("ZADD", key("ready"), "LT", moment, h[3])
+      redis.call("ZREM", key("refused", gate), name)
+      any = any + 1
+    end
+  end
+  return any
 end
 
 -- Makes a post, once; one that comes after a later state was sent is told no more. False where it was there already.

@@ -14,7 +14,7 @@ import type {
 import type { Logs } from "../logs.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
-import { alertOf, claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
+import { claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
 
 const batch = 100;
 
@@ -64,9 +64,8 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
     async settle(settlement: Settlement) {
       const follow = "follow" in settlement && settlement.follow;
       const written = follow && { ...follow, announcement: JSON.stringify(follow.announcement) };
-      return (await link.call("settle", { ...settlement, ...(written && { follow: written }) })) === "ok"
-        ? "ok"
-        : "stale";
+      const said = await link.call("settle", { ...settlement, ...(written && { follow: written }) });
+      return said === "ok" || said === "opened" || said === "closed" ? said : "stale";
     },
 
     async reconsider(setups) {
@@ -75,10 +74,6 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
 
     async reap() {
       return await untilFewer(50, () => link.call("reap", {}));
-    },
-
-    async pause(lane, why) {
-      await link.call("pause", { lane, ...(why !== null && { why }) });
     },
 
     async beat(gateway: string, facts: Record<string, Json>) {
@@ -92,10 +87,6 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
 
     async alert(key, what, opened_with) {
       return (await link.call("alert", { key, what, opened_with, call: crypto.randomUUID() })) === 1;
-    },
-
-    async alerts() {
-      return list(await link.call("alerts", {})).map(alertOf);
     },
 
     async unheard(age_ms, limit) {

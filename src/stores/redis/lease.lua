@@ -17,10 +17,13 @@ local function set_of(list)
   return set
 end
 
--- A lease that runs out is work for who waits: when that will be, at the earliest.
-local function nothing()
-  local first = redis.call("ZRANGE", key("leased"), 0, 0, "WITHSCORES")[2]
-  return first and { math.max(0, tonumber(first) - now) } or {}
+-- A lease that runs out is work for who waits, and so is a lock held from outside: when that will be, at the earliest.
+local function nothing(holds)
+  local first = tonumber(redis.call("ZRANGE", key("leased"), 0, 0, "WITHSCORES")[2])
+  for _, hold in ipairs(holds or {}) do
+    if not first or hold.till < first then first = hold.till end
+  end
+  return first and { math.max(0, first - now) } or {}
 end
 
 reap()
@@ -48,7 +51,7 @@ end
 if redis.call("HEXISTS", key("drained"), node) == 1 then return nothing() end
 
 local labels, scripts = set_of(ask.labels), set_of(ask.scripts)
-local capacity = cjson.decode(field(key("settings"), "locks") or "{}")
+local capacity, holds = capacities(), holds_now()
 
 local function fits(needs)
   for _, need in ipairs(needs) do
@@ -61,13 +64,25 @@ local function fits(needs)
   return true
 end
 
-local function open(lane, rules)
-  if redis.call("HEXISTS", key("paused"), lane) == 1 or not fits(rules.needs) then return false end
-  if rules.limit and redis.call("SCARD", key("running", lane)) >= rules.limit then return false end
-  for _, lock in ipairs(rules.locks) do
-    if redis.call("SCARD", key("held", lock)) >= (capacity[lock] or 1) then return false end
+local function has_room(lane, rules)
+  return redis.call("HEXISTS", key("paused"), lane) == 0
+    and not (rules.limit and redis.call("SCARD", key("running", lane)) >= rules.limit)
+end
+
+-- Those whom only locks have kept waiting for five minutes: their locks are kept free for them, against every later claim.
+local patient, patience_ms = {}, 300000
+
+local function is_locked(locks, queued_at)
+  for _, lock in ipairs(locks) do
+    local taken = places(lock, queued_at, holds)
+    for _, other in ipairs(patient) do
+      for _, kept in ipairs(other.locks) do
+        if kept == lock then taken = taken + 1 end
+      end
+    end
+    if taken >= (capacity[lock] or 1) then return true end
   end
-  return true
+  return false
 end
 
 -- The first run of a line whose script this node has; looks at most 1,000 deep.
@@ -83,25 +98,69 @@ local function first_of(line, lane)
   end
 end
 
--- A minute of waiting is worth one step of priority: no lane starves.
-local best
-for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do
-  local rules = lane_rules(lane)
-  local first = open(lane, rules) and (first_of("again", lane) or first_of("wait", lane))
-  if first then
-    local h = redis.call("HMGET", key("run", first.run), "queued_at", "seq")
-    first.rank, first.seq = rules.priority + (now - tonumber(h[1])) / 60000, tonumber(h[2])
-    first.locks = rules.locks
-    if not best or first.rank > best.rank or (first.rank == best.rank and first.seq < best.seq) then best = first end
+-- Notes from when to when only a lock kept a run waiting.
+local function note_wait(run, since, locked)
+  local hash = key("run", run)
+  if locked and not since then
+    redis.call("HSET", hash, "lock_since", now)
+  elseif since and not locked then
+    redis.call("HINCRBY", hash, "lock_wait", string.format("%.0f", now - since))
+    redis.call("HDEL", hash, "lock_since")
   end
 end
-if not best then return nothing() end
+
+-- The next run of a lane that fits this node, or nil.
+local function next_of(lane)
+  local rules = lane_rules(lane)
+  if not fits(rules.needs) then return nil end
+  local room = has_room(lane, rules)
+  -- One that has no room waits for no lock, and need not be looked at where no lock could be noted.
+  if not room and #rules.locks == 0 then return nil end
+  local first = first_of("again", lane) or first_of("wait", lane)
+  if not first then return nil end
+  local h = redis.call("HMGET", key("run", first.run), "queued_at", "seq", "lock_since")
+  first.queued_at, first.seq, first.lock_since = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
+  first.claim = first.queued_at - rules.priority * 60000
+  first.priority, first.locks, first.room = rules.priority, rules.locks, room
+  return first
+end
+
+-- The run that has waited longest goes first, a step of priority counting as a minute; lanes of its priority take turns.
+-- src/core/turn.ts says the same.
+local function least(list, rank)
+  local best, at
+  for _, one in ipairs(list) do
+    local r = rank(one)
+    if not best or r < at or (r == at and one.seq < best.seq) then best, at = one, r end
+  end
+  return best
+end
+
+local fitting, candidates = {}, {}
+for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do fitting[#fitting + 1] = next_of(lane) end
+table.sort(fitting, function(a, b) return a.claim < b.claim end)
+for _, one in ipairs(fitting) do
+  local locked = one.room and is_locked(one.locks, one.queued_at)
+  note_wait(one.run, one.lock_since, locked)
+  if locked and one.lock_since and now - one.lock_since >= patience_ms then patient[#patient + 1] = one end
+  if one.room and not locked then candidates[#candidates + 1] = one end
+end
+local first = least(candidates, function(one) return one.claim end)
+if not first then return nothing(holds) end
+local equals = {}
+for _, one in ipairs(candidates) do
+  if one.priority == first.priority then equals[#equals + 1] = one end
+end
+local best = #equals == 1 and first or least(equals, function(one)
+  return math.max(one.queued_at, tonumber(field(key("turns"), one.lane)) or 0)
+end)
 
 local run, hash = best.run, key("run", best.run)
 redis.call("XDEL", key(best.line, best.lane), best.entry)
 forget_empty_line(best.lane)
 for _, lock in ipairs(best.locks) do redis.call("SADD", key("held", lock), run) end
 redis.call("SADD", key("running", best.lane), run)
+redis.call("HSET", key("turns"), best.lane, string.format("%.3f", moment))
 redis.call("SADD", key("on", node), run)
 redis.call("ZADD", key("leased"), now + ttl, run)
 redis.call("HSET", hash, "node", node, "token", token, "started_at", now,

@@ -1,4 +1,4 @@
--- ask: states, lane, source, issue_key, limit, before (a seq) -> {next (or ""), [run, fields]…}, newest first
+-- ask: states, lane, source, issue_key, node, since, dropped, limit, before (a seq) -> {next (or ""), [run, fields]…}, newest first
 -- Every index is scored by seq, so the newest of several is the newest of each one's newest.
 local indices = {}
 if ask.issue_key then
@@ -23,9 +23,11 @@ local function newest(before, count)
 end
 
 local function matches(run)
-  local h = redis.call("HMGET", key("run", run), "state", "lane", "source")
+  local h = redis.call("HMGET", key("run", run), "state", "lane", "source", "node", "queued_at", "dropped_at")
   return h[1] and (not ask.states or wanted[h[1]]) and (not ask.lane or ask.lane == h[2])
-    and (not ask.source or ask.source == h[3])
+    and (not ask.source or ask.source == h[3]) and (not ask.node or ask.node == h[4])
+    and (not ask.since or tonumber(h[5]) >= ask.since)
+    and (ask.dropped == nil or ask.dropped == (h[6] and true or false))
 end
 
 -- A filter without an index of its own looks at most 2,000 runs far; the cursor goes on from there.

@@ -1,12 +1,17 @@
 import { MeshError } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
+import { seqOf } from "../cursor.ts";
+import { patienceFor } from "../hold.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
 import type { Link } from "./link.ts";
 import {
+  alertOf,
   destinationOf,
   fields,
   held,
+  laneRowOf,
   list,
+  lockRowOf,
   objectOf,
   orNull,
   postOf,
@@ -26,7 +31,7 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
     accept: (entry) => accept(link, entry),
 
     async list({ cursor, limit, states, ...filter }: Filter) {
-      const before = /^\d+$/.test(cursor ?? "") ? cursor : undefined;
+      const before = cursor === undefined ? undefined : String(seqOf(cursor));
       const [next, rows] = list(
         await link.call("list", { ...filter, ...(states?.length && { states }), limit: Math.min(limit, 1000), before }),
       );
@@ -38,7 +43,7 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
     },
 
     async show(id) {
-      const [found, run_id, hash, ...posts] = list(await link.call("show", { id }));
+      const [found, run_id, time, hash, ...posts] = list(await link.call("show", { id }));
       if (found === "none") return null;
       if (found === "many")
         throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
@@ -49,12 +54,44 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
         result: resultOf(row),
         posts: posts.map((post) => postOf(fields(post))),
         cancel: orNull(row.cancel),
+        locks: row.state === "running" && row.locks ? texts(JSON.parse(row.locks)) : [],
+        lock_wait_ms:
+          Number(row.lock_wait ?? 0) + (row.lock_since ? Number(row.ended_at ?? time) - Number(row.lock_since) : 0),
       };
     },
 
     async cancel(run_id, why) {
       const said = await link.call("cancel", { run_id, why });
       return said === "cancelled" || said === "asked" || said === "over" ? said : "unknown";
+    },
+
+    async drop(run_id) {
+      const said = await link.call("drop", { run_id });
+      return said === "dropped" || said === "not dead" ? said : "unknown";
+    },
+
+    async lanes() {
+      const [lanes, locks] = list(await link.call("lanes", {}));
+      return {
+        lanes: list(lanes)
+          .map(laneRowOf)
+          .toSorted((a, b) => byName(a.lane, b.lane)),
+        locks: list(locks)
+          .map(lockRowOf)
+          .toSorted((a, b) => byName(a.lock, b.lock)),
+      };
+    },
+
+    async pause(lane, why) {
+      await link.call("pause", { lane, ...(why !== null && { why }) });
+    },
+
+    async hold(ask) {
+      return (await link.call("hold", { ...ask, want_ms: patienceFor(ask.ttl_ms) })) === 1;
+    },
+
+    async unhold(token) {
+      await link.call("unhold", { token });
     },
 
     async nodes() {
@@ -70,6 +107,16 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
           running: texts(running).map(held),
         };
       });
+    },
+
+    async mode(node, mode, why) {
+      const said = await link.call("mode", { node, ...(mode === "drained" && { drained: why ?? "" }) });
+      return said === 1 ? "ok" : "unknown";
+    },
+
+    async forget(node, force) {
+      const said = await link.call("forget", { node, force });
+      return said === "ok" || said === "busy" ? said : "unknown";
     },
 
     async gateways() {
@@ -95,6 +142,10 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
     },
 
+    async alerts() {
+      return list(await link.call("alerts", {})).map(alertOf);
+    },
+
     async posts(subject) {
       const [found, ...posts] = list(await link.call("posts", { subject }));
       return found === "untold" ? null : posts.map((post) => postOf(fields(post)));
@@ -117,6 +168,8 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
   };
 }
 
+const byName = (one: string, other: string): number => (one < other ? -1 : 1);
+
 async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Promise<Accepted> {
   const reply = texts(
     await link.call(
@@ -135,8 +188,7 @@ async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Pr
     ),
   );
   const [status, run_id = ""] = reply;
-  if (status === "full") return { status };
-  return status === "duplicate" ? { status, run_id } : { status: "queued", run_id };
+  return { status: status === "duplicate" ? status : "queued", run_id };
 }
 
 // `seen_at` decides, and a delivery may come late (it lay in a spool): a mark outlives its window by a day, a canary's does not.

@@ -1,4 +1,4 @@
--- ask: setups {destination → setup} -> how many open circuits may be probed now, for they opened under another setup
+-- ask: setups {destination → setup} -> how many open circuits may be probed now, and ends be sent again: they met another setup
 local any = 0
 for name, setup in pairs(ask.setups) do
   local door = key("destination", name)
@@ -8,6 +8,7 @@ for name, setup in pairs(ask.setups) do
     wake(name)
     any = any + 1
   end
+  any = any + revive(name, setup)
 end
 if any > 0 then ring("posts") end
 return any

@@ -1,7 +1,17 @@
-import type { JsonObject } from "../../core/json.ts";
 import type { Result, Run, RunState, Task } from "../../core/records.ts";
 import { runStates } from "../../core/records.ts";
-import type { AlertRow, Claimed, Held, PostRow, StoreEvent, Unheard, DestinationRow } from "../store.ts";
+import type {
+  AlertRow,
+  Claimed,
+  DestinationRow,
+  Held,
+  Holder,
+  LaneRow,
+  LockRow,
+  PostRow,
+  StoreEvent,
+  Unheard,
+} from "../store.ts";
 import type { Reply } from "./link.ts";
 
 // How Redis' replies read as the house's records. What is parsed here was written by our own scripts; "" stands for null.
@@ -144,6 +154,41 @@ export function destinationOf(reply: Reply, now: number): DestinationRow {
   };
 }
 
+export function laneRowOf(reply: Reply): LaneRow {
+  const [lane, rules, depth, running, oldest, paused] = list(reply);
+  const { needs = [], priority = 0, limit = null, max_depth = null, locks = [] } = objectOf<Partial<LaneRow>>(rules);
+  const [, at, why = ""] = /^(\d+) ([^]*)$/.exec(text(paused)) ?? [];
+  return {
+    lane: text(lane),
+    needs,
+    priority,
+    limit,
+    max_depth,
+    locks,
+    depth: Number(depth),
+    running: Number(running),
+    oldest_queued_at: numberOrNull(text(oldest)),
+    paused: at === undefined ? null : { why, at: Number(at) },
+  };
+}
+
+export function lockRowOf(reply: Reply): LockRow {
+  const [lock, capacity, holders] = list(reply);
+  return {
+    lock: text(lock),
+    capacity: Number(capacity),
+    held: list(holders)
+      .map((holder) => holderOf(texts(holder)))
+      .toSorted((a, b) => a.since - b.since),
+  };
+}
+
+const holderOf = ([kind = "", id = "", node = "", since]: string[]): Holder => ({
+  ...(kind === "run" ? { run_id: id } : { hold: id }),
+  node,
+  since: Number(since),
+});
+
 export function postOf(row: Fields): PostRow {
   return {
     destination: row.destination ?? "",
@@ -157,7 +202,7 @@ export function postOf(row: Fields): PostRow {
 }
 
 /** Parses an object that one of us wrote as JSON. */
-export function objectOf<T extends JsonObject>(reply: Reply | undefined): T {
+export function objectOf<T extends object>(reply: Reply | undefined): T {
   return JSON.parse(text(reply) || "{}");
 }
 

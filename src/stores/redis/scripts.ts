@@ -10,13 +10,18 @@ import common from "./common.lua" with { type: "text" };
 import cut from "./cut.lua" with { type: "text" };
 import destinations from "./destinations.lua" with { type: "text" };
 import drain from "./drain.lua" with { type: "text" };
+import drop from "./drop.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
 import finish from "./finish.lua" with { type: "text" };
+import forget from "./forget.lua" with { type: "text" };
 import gateways from "./gateways.lua" with { type: "text" };
+import hold from "./hold.lua" with { type: "text" };
+import lanes from "./lanes.lua" with { type: "text" };
 import lease from "./lease.lua" with { type: "text" };
 import list from "./list.lua" with { type: "text" };
 import append from "./log.lua" with { type: "text" };
+import mode from "./mode.lua" with { type: "text" };
 import nodes from "./nodes.lua" with { type: "text" };
 import note from "./note.lua" with { type: "text" };
 import pause from "./pause.lua" with { type: "text" };
@@ -33,6 +38,7 @@ import state from "./state.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
 import trim from "./trim.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
+import unhold from "./unhold.lua" with { type: "text" };
 
 export interface Script {
   lua: string;
@@ -67,8 +73,13 @@ export const scripts = {
   reconsider: writes(reconsider),
   reap: writes(reap),
   cancel: writes(cancel),
+  drop: writes(drop),
+  hold: writes(hold),
+  unhold: writes(unhold),
   publish: writes(publish),
   pause: writes(pause),
+  mode: writes(mode),
+  forget: writes(forget),
   beat: writes(beat),
   note: writes(note),
   alert: writes(alert),
@@ -80,6 +91,7 @@ export const scripts = {
   destinations: reads(destinations),
   list: reads(list),
   show: reads(show),
+  lanes: reads(lanes),
   nodes: reads(nodes),
   gateways: reads(gateways),
   posts: reads(posts),

@@ -1,6 +1,6 @@
 -- ask: key, claim, verdict (sent | later | dead), due_in_ms, unsure, handle, follow, why, pause_until, edited, health
 local post = key("post", ask.key)
-local h = redis.call("HMGET", post, "claim", "settled_by", "subject", "destination", "seq", "status", "once_more", "state", "at")
+local h = redis.call("HMGET", post, "claim", "settled_by", "subject", "destination", "seq", "status", "once_more", "state", "created_at")
 if h[2] == ask.claim then return "ok" end
 
 local subject, destination, seq = h[3], h[4], tonumber(h[5])
@@ -78,6 +78,14 @@ if ask.pause_until and ask.pause_until > now then
   redis.call("HSET", door, "paused_until", string.format("%.0f", ask.pause_until), "why", ask.why or "")
 end
 
+-- Notes a post that is refused for good, in case its destination is mended while it is still news.
+local function remember_refused(of, setup)
+  redis.call("HSET", post, "refused_under", setup)
+  redis.call("ZREMRANGEBYSCORE", key("refused", of), "-inf", now - day)
+  redis.call("ZADD", key("refused", of), h[9], ask.key)
+  redis.call("PEXPIRE", key("refused", of), day)
+end
+
 -- What has waited too long at a door that stays shut is given up.
 local function give_up(before)
   for _, behind in ipairs(redis.call("SMEMBERS", key("destinations"))) do
@@ -102,25 +110,31 @@ local function open(health, failures, probing)
 end
 
 local function feel(health)
-  local g = redis.call("HMGET", door, "failures", "open_until", "probe", "failed_at")
+  local g = redis.call("HMGET", door, "failures", "open_until", "probe")
+  local turned
   local probing = g[3] == ask.claim
   if not health then
     if probing then redis.call("HDEL", door, "probe") end
   elseif health.well then
     if g[2] then redis.call("HSET", door, "paused_until", string.format("%.0f", math.max(tonumber(field(door, "paused_until") or 0), now))) end
     if g[1] then redis.call("HDEL", door, "failures", "open_until", "opened_at", "probe", "cause", "setup", "why") end
+    if g[2] then
+      revive(gate, "")
+      turned = "closed"
+    end
   elseif probing or not (g[2] or health.early) then -- else it began before the circuit opened, and says nothing new
-    -- Tries that were under way together and failed together are one failure: those in a row begin one after the other.
-    if probing or health.cause == "config" or tonumber(h[9]) >= (tonumber(g[4]) or 0) then
-      local failures = redis.call("HINCRBY", door, "failures", 1)
-      redis.call("HSET", door, "failed_at", now)
-      if probing or failures >= health.limit then open(health, failures, probing) end
+    local failures = redis.call("HINCRBY", door, "failures", 1)
+    if probing or failures >= health.limit then
+      open(health, failures, probing)
+      if not probing then turned = "opened" end
     end
   end
   if g[2] then wake(gate) end
+  return turned
 end
 
-feel(ask.health)
+if ask.verdict == "dead" and ask.health and ask.health.cause == "config" then remember_refused(gate, ask.health.setup) end
+local turned = feel(ask.health)
 reckon(destination)
 ring("posts")
-return "ok"
+return turned or "ok"

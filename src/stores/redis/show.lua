@@ -1,4 +1,4 @@
--- ask: id (whole, or an ending) -> {"none"} | {"many"} | {"run", run, fields, posts…}
+-- ask: id (whole, or an ending) -> {"none"} | {"many"} | {"run", run, now, fields, posts…}
 local run = ask.id
 if redis.call("EXISTS", key("run", run)) == 0 then
   if #run < 4 then return { "none" } end
@@ -9,7 +9,7 @@ if redis.call("EXISTS", key("run", run)) == 0 then
   run = found[1]:reverse()
 end
 
-local answer = { "run", run, redis.call("HGETALL", key("run", run)) }
+local answer = { "run", run, now, redis.call("HGETALL", key("run", run)) }
 for _, name in ipairs(redis.call("ZRANGE", key("posts", run), 0, -1)) do
   local fields = redis.call("HGETALL", key("post", name))
   if #fields > 0 then answer[#answer + 1] = fields end

@@ -1,4 +1,4 @@
--- ask: limit -> how many runs went; all of a run goes in one step, once it is over and told
+-- ask: limit -> how many runs went; all of a run goes in one step, once it is over and told. Gateways that fell silent go too.
 -- Runs carry no expiry of their own, or their indices would outlive them; the dead stay exactly as long as the others.
 local function told(run)
   if tonumber(field(key("run", run), "untold") or 0) > 0 then return false end
@@ -27,6 +27,11 @@ local function forget(run)
   redis.call("ZREM", key("ended"), run)
   if h[1] then redis.call("ZREM", key("in", h[1]), run) end
   if h[2] then redis.call("ZREM", key("issue", h[2]), run) end
+end
+
+for _, silent in ipairs(redis.call("ZRANGEBYSCORE", key("gateways_seen"), "-inf", "(" .. now - setting("gateways_ms"))) do
+  redis.call("HDEL", key("gateways"), silent)
+  redis.call("ZREM", key("gateways_seen"), silent)
 end
 
 local gone = 0

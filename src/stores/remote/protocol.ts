@@ -5,12 +5,18 @@ import type { DeliveryNote, Mark, NodeFacts, Report, Result, Run, Task } from ".
 import { endStates, runStates } from "../../core/records.ts";
 import type {
   Accepted,
+  AlertRow,
   Entry,
   Filter,
   GatewayRow,
   Held,
+  HoldAsk,
+  Holder,
+  LaneRow,
+  Lanes,
   Lease,
   LeaseAsk,
+  LockRow,
   NodeRow,
   PostRow,
   Renewal,
@@ -126,6 +132,9 @@ export const filterSchema: z.ZodType<Filter> = z.object({
   lane: z.string().exactOptional(),
   source: z.string().exactOptional(),
   issue_key: z.string().exactOptional(),
+  node: z.string().exactOptional(),
+  since: time.exactOptional(),
+  dropped: z.boolean().exactOptional(),
   limit: z.int().min(1).max(1000),
   cursor: z.string().exactOptional(),
 });
@@ -172,6 +181,8 @@ const shown: z.ZodType<Shown> = z.object({
   result: maybe(resultSchema),
   posts: z.array(postRow),
   cancel: maybe(z.string()),
+  locks: z.array(z.string()),
+  lock_wait_ms: z.number(),
 });
 export const showAsked = z.object({ id });
 export const showSaid = z.object({ shown: maybe(shown) });
@@ -188,6 +199,14 @@ const destinationRow: z.ZodType<DestinationRow> = z.object({
   sending: count,
 });
 export const destinationsSaid = z.object({ destinations: z.array(destinationRow) });
+
+const alertRow: z.ZodType<AlertRow> = z.object({
+  key: z.string(),
+  open: z.boolean(),
+  at: time,
+  opened_with: maybe(z.string()),
+});
+export const alertsSaid = z.object({ alerts: z.array(alertRow) });
 
 export const postsAsked = z.object({ subject: z.string().min(1).max(1000) });
 export const postsSaid = z.object({ posts: maybe(z.array(postRow)) });
@@ -213,10 +232,37 @@ export const entrySchema: z.ZodType<Entry> = z.object({
   seen_at: time,
   retry_of: z.string().exactOptional(),
 });
-export const acceptSaid: z.ZodType<Accepted> = z.union([
-  z.object({ status: z.enum(["queued", "duplicate"]), run_id: id }),
-  z.object({ status: z.literal("full") }),
-]);
+export const acceptSaid: z.ZodType<Accepted> = z.object({ status: z.enum(["queued", "duplicate"]), run_id: id });
+
+export const dropAsked = z.object({ run_id: id });
+export const dropSaid = z.object({ said: z.enum(["dropped", "not dead", "unknown"]) });
+
+const laneRow: z.ZodType<LaneRow> = z.object({
+  lane: z.string(),
+  needs: z.array(z.string()),
+  priority: z.number(),
+  limit: maybe(count),
+  max_depth: maybe(count),
+  locks: z.array(z.string()),
+  depth: count,
+  running: count,
+  oldest_queued_at: maybe(time),
+  paused: maybe(z.object({ why: z.string(), at: time })),
+});
+const at = { node: z.string(), since: time };
+const holder: z.ZodType<Holder> = z.union([z.object({ run_id: id, ...at }), z.object({ hold: id, ...at })]);
+const lockRow: z.ZodType<LockRow> = z.object({ lock: z.string(), capacity: count, held: z.array(holder) });
+export const lanesSaid: z.ZodType<Lanes> = z.object({ lanes: z.array(laneRow), locks: z.array(lockRow) });
+export const pauseAsked = z.object({ lane: id, why: maybe(z.string().min(1).max(1000)) });
+export const holdAsked: z.ZodType<HoldAsk> = z.object({
+  lock: id,
+  token: id,
+  node: id,
+  ttl_ms: z.int().min(1).max(86_400_000),
+});
+export const holdSaid = z.object({ held: z.boolean() });
+export const unholdAsked = z.object({ token: id });
+export const done = z.object({});
 
 const nodeRow: z.ZodType<NodeRow> = z.object({
   node: id,
@@ -227,6 +273,15 @@ const nodeRow: z.ZodType<NodeRow> = z.object({
   running: z.array(held),
 });
 export const nodesSaid = z.object({ nodes: z.array(nodeRow) });
+
+export const modeAsked = z.object({
+  node: id,
+  mode: z.enum(["active", "drained"]),
+  why: maybe(z.string().max(1000)),
+});
+export const modeSaid = z.object({ said: z.enum(["ok", "unknown"]) });
+export const forgetAsked = z.object({ node: id, force: z.boolean() });
+export const forgetSaid = z.object({ said: z.enum(["ok", "busy", "unknown"]) });
 
 const gatewayRow: z.ZodType<GatewayRow> = z.object({
   gateway: z.string(),

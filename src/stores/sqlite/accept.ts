@@ -7,13 +7,9 @@ import type { Changes } from "./run.ts";
 const markGrace = 86_400_000;
 
 /** Makes the verb `accept`: marks, run and event appear in one step or not at all. */
-export function accepting(inside: Inside, { tell, end }: Changes) {
+export function accepting(inside: Inside, { tell, end, drop }: Changes) {
   const { db, now, work } = inside;
   const known = db.prepare<{ found: 1 }, [string]>("SELECT 1 AS found FROM run WHERE run_id = ?");
-  const depth = db.prepare<{ n: number }, [string, number]>(
-    // A line is `<lane>/<script>`, and "0" is the character after "/".
-    "SELECT count(*) AS n FROM (SELECT 1 FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line > ?1 || '/' AND line < ?1 || '0' LIMIT ?2)",
-  );
   const insert = db.prepare<null, [string, string, string, string, string, string, string | null, number]>(`
     INSERT INTO run (run_id, state, lane, line, source, issue_key, task, retry_of, told, queued_at)
     VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, 1, ?)`);
@@ -53,16 +49,14 @@ export function accepting(inside: Inside, { tell, end }: Changes) {
     }
 
     const lane = laneOf(inside.rules, task.lane);
-    if (lane.max_depth !== null && (depth.get(task.lane, lane.max_depth)?.n ?? 0) >= lane.max_depth) {
-      return { status: "full" };
-    }
     const line = `${task.lane}/${task.script}`;
     const json = JSON.stringify(task);
     const added = insert.run(run_id, task.lane, line, source, issue_key, json, retry_of ?? null, now());
     const seq = Number(added.lastInsertRowid);
     tell(seq);
     for (const { mark, digest } of sightings) remember(digest, run_id, seen_at, mark.window_ms);
-    if (lane.cancel_previous) {
+    if (retry_of) drop(retry_of);
+    if (lane.cancel_previous && issue_key !== "") {
       const why = `newer run ${run_id}`;
       for (const mate of previous.all(source, issue_key, task.lane, seq)) {
         ask.run(why, mate.seq);

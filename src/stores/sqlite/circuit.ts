@@ -6,8 +6,6 @@ interface GateRow {
   name: string;
   paused_until: number;
   failures: number;
-  /** When the last of them was settled. */
-  failed_at: number;
   open_until: number | null;
   opened_at: number | null;
   /** The claim of the one post that an open circuit has let through. */
@@ -26,14 +24,18 @@ export interface Passage {
   at: number | null;
 }
 
+/** What a try did to the circuit of its destination. */
+export type Turned = "opened" | "closed" | null;
+
 export interface Tried {
   claim: string;
   destination: string;
   why: string | null;
-  /** When the try was claimed. */
-  began: number;
   time: number;
 }
+
+// What was refused longer ago is no news any more: a post is not tried for longer either.
+const rememberedFor = 86_400_000;
 
 /** Makes what is kept of destinations: pauses, circuits, and the verbs `destinations` and `reconsider`. */
 export function gating({ db, now, posts }: Inside) {
@@ -49,15 +51,20 @@ export function gating({ db, now, posts }: Inside) {
   const closeCircuit = db.prepare<null, [number, string]>(`
     UPDATE destination SET failures = 0, open_until = NULL, opened_at = NULL, probe = NULL, cause = NULL, setup = NULL, why = NULL,
       paused_until = max(paused_until, iif(open_until IS NULL, 0, ?)) WHERE name = ?`);
-  const count = db.prepare<null, [string, number]>(`
-    INSERT INTO destination (name, failures, failed_at) VALUES (?, 1, ?)
-    ON CONFLICT (name) DO UPDATE SET failures = failures + 1, failed_at = excluded.failed_at`);
+  const count = db.prepare<null, [string]>(`
+    INSERT INTO destination (name, failures) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET failures = failures + 1`);
   const openCircuit = db.prepare<null, [number, number, string, string, string | null, string]>(`
     UPDATE destination SET open_until = ?, opened_at = coalesce(opened_at, ?), probe = NULL, cause = ?, setup = ?, why = ? WHERE name = ?`);
   // `/` and `0` are neighbours: between them lies every destination behind this gate.
   const giveUp = db.prepare<null, [string, number, string, string, string, number]>(`
     UPDATE post SET status = 'dead', why = ?, at = ?
     WHERE status = 'waiting' AND (destination = ? OR destination > ? || '/' AND destination < ? || '0') AND created_at <= ?`);
+  // The end of a subject alone is still news by then, and only where nothing newer was made for its line.
+  const reviveRefused = db.prepare<null, [number, number, string, string, string, number, string]>(`
+    UPDATE post SET status = 'waiting', refused_under = NULL, due_at = ?, at = ?
+    WHERE refused_under IS NOT NULL AND status = 'dead' AND state NOT IN ('queued', 'running')
+      AND (destination = ? OR destination > ? || '/' AND destination < ? || '0') AND created_at > ? AND refused_under <> ?
+      AND NOT EXISTS (SELECT 1 FROM post q WHERE q.subject = post.subject AND q.destination = post.destination AND q.seq > post.seq)`);
   const probeNow = db.prepare<null, [number, string, string, string]>(`
     UPDATE destination SET open_until = min(open_until, ?), setup = ? WHERE name = ? AND open_until IS NOT NULL AND setup <> ?`);
   const counts = db.prepare<{ name: string; waiting: number; sending: number }, []>(`
@@ -75,25 +82,37 @@ export function gating({ db, now, posts }: Inside) {
     return { open, probing, heldUntil: probing ? time + 1 : until, at: busy ? null : until };
   }
 
-  function feel(health: Health | undefined, { claim, destination, why, began, time }: Tried): void {
+  /** Lets the ends go again that this gate refused under another setup, `""` for under any. */
+  function revive(name: string, setup: string, time: number): number {
+    return reviveRefused.run(time, time, name, name, name, time - rememberedFor, setup).changes;
+  }
+
+  function feel(health: Health | undefined, { claim, destination, why, time }: Tried): Turned {
     const name = gateOf(destination);
     const gate = row.get(name);
     const probing = gate?.probe === claim;
-    if (!health) return void (probing && release.run(claim));
-    if (health.well)
-      return void (gate && (gate.failures > 0 || gate.open_until !== null) && closeCircuit.run(time, name));
+    if (!health) {
+      if (probing) release.run(claim);
+      return null;
+    }
+    if (health.well) {
+      if (!gate || (gate.failures === 0 && gate.open_until === null)) return null;
+      closeCircuit.run(time, name);
+      if (gate.open_until === null) return null;
+      revive(name, "", time);
+      return "closed";
+    }
     // It began before the circuit opened, and says nothing new.
-    if (!probing && (health.early || typeof gate?.open_until === "number")) return;
-    // Tries that were under way together and failed together are one failure: those in a row begin one after the other.
-    if (!probing && health.cause === "failures" && began < (gate?.failed_at ?? 0)) return;
-    count.run(name, time);
+    if (!probing && (health.early || typeof gate?.open_until === "number")) return null;
+    count.run(name);
     const failures = (gate?.failures ?? 0) + 1;
     const { limit, open_ms, longest_ms, give_up_ms, cause, setup } = health;
-    if (failures < limit && !probing) return;
+    if (failures < limit && !probing) return null;
     const ms = Math.min(longest_ms, open_ms * 2 ** Math.max(0, failures - limit));
     openCircuit.run(time + ms, time, cause, setup, why, name);
-    if (!probing) return;
+    if (!probing) return "opened";
     giveUp.run(`given up while the circuit was open: ${why ?? ""}`, time, name, name, name, time - give_up_ms);
+    return null;
   }
 
   return {
@@ -112,7 +131,9 @@ export function gating({ db, now, posts }: Inside) {
 
     reconsider(setups: Record<string, string>): void {
       let any = 0;
-      for (const [name, setup] of Object.entries(setups)) any += probeNow.run(now(), setup, name, setup).changes;
+      for (const [name, setup] of Object.entries(setups)) {
+        any += probeNow.run(now(), setup, name, setup).changes + revive(name, setup, now());
+      }
       if (any > 0) posts.ring();
     },
 

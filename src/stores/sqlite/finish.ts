@@ -11,8 +11,8 @@ interface AttemptRow extends RunningRow {
   ended_at: number | null;
 }
 
-/** Makes the verbs that end a run on purpose: `finish` and `cancel`. */
-export function finishing({ db, work, now }: Inside, { end, requeue }: Changes) {
+/** Makes the verbs that end a run on purpose, `finish` and `cancel`, and `drop`. */
+export function finishing({ db, work, now }: Inside, { end, requeue, drop }: Changes) {
   const find = db.prepare<AttemptRow, [string]>(
     "SELECT seq, lane, lost, cancel, state, node, attempt, ended_by, ended_at FROM run WHERE run_id = ?",
   );
@@ -51,6 +51,10 @@ export function finishing({ db, work, now }: Inside, { end, requeue }: Changes) 
       }
       work.ring();
       return "asked";
+    },
+
+    drop(run_id: string): "dropped" | "not dead" | "unknown" {
+      return drop(run_id) ? "dropped" : find.get(run_id) ? "not dead" : "unknown";
     },
 
     /** True while this attempt of the run is leased to this node, and where it is `late`, for a while after. */

@@ -15,7 +15,6 @@ export interface Inside {
   look<T>(ask: () => T): T;
   /** Rings when there may be a run to lease, or a leased one to look at. */
   work: Bell;
-  /** Rings when there may be an event to expand or a post due. */
   /** Rings when an event was written. */
   events: Bell;
   /** Rings when a post was made or settled. */
@@ -48,3 +47,7 @@ const plainLane: Lane = {
 /** The rules of a lane; a lane that nobody configured has the defaults. */
 export const laneOf = ({ lanes }: Rules, name: string): Lane =>
   (Object.hasOwn(lanes, name) ? lanes[name] : undefined) ?? plainLane;
+
+/** How many may hold a lock at once; a lock that nobody counted is a mutex. */
+export const capacityOf = ({ locks }: Rules, lock: string): number =>
+  (Object.hasOwn(locks, lock) ? locks[lock] : undefined) ?? 1;

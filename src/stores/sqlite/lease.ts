@@ -1,6 +1,7 @@
 import type { Task } from "../../core/records.ts";
 import type { Held, Lease, LeaseAsk, Renewal, Wait, Word } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
+import type { holding } from "./hold.ts";
 import { choosing } from "./next.ts";
 import type { Changes, RunningRow } from "./run.ts";
 
@@ -19,13 +20,21 @@ interface MineRow extends RunningRow {
 }
 
 /** Makes the verbs `lease`, `renew` and `reap`. */
-export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: string) => boolean) {
+export function leasing(
+  inside: Inside,
+  { tell, lose }: Changes,
+  paused: (lane: string) => boolean,
+  locks: Pick<ReturnType<typeof holding>, "usage">,
+) {
   const { db, now, commit, look, work } = inside;
-  const next = choosing(inside);
+  const next = choosing(inside, locks);
   const seen = db.prepare<null, [string, string, number]>(`
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
     ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, last_seen = excluded.last_seen`);
   const heard = db.prepare<null, [number, string]>("UPDATE node SET last_seen = ? WHERE node = ?");
+  const isActive = db.prepare<{ yes: number }, [string]>(
+    "SELECT EXISTS (SELECT 1 FROM node WHERE node = ? AND mode = 'active') AS yes",
+  );
   const expired = db.prepare<RunningRow, [number]>(
     "SELECT seq, lane, lost, cancel FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until, seq",
   );
@@ -41,11 +50,14 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
   const worthALook = db.prepare<{ yes: number }, [number]>(`
     SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
       OR EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ?) AS yes`);
-  const nextExpiry = db.prepare<{ at: number | null }, []>(
-    "SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'",
-  );
+  const nextExpiry = db.prepare<{ at: number | null }, [number]>(`
+    SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'
+      UNION ALL SELECT min(until) FROM hold WHERE until > ?)`);
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
+  );
+  const lengthen = db.prepare<null, [number]>(
+    "UPDATE run INDEXED BY run_leased SET lease_until = ?1 WHERE state = 'running' AND lease_until < ?1",
   );
   const extend = db.prepare<null, [number, string]>("UPDATE run SET lease_until = ? WHERE run_id = ?");
 
@@ -67,6 +79,8 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
   function choose({ node, facts, token }: LeaseAsk): Lease | null {
     const same = byToken.get(node, token);
     if (same) return leaseOf(same);
+    // One that was forgotten while it waited has to ask anew.
+    if (!isActive.get(node)?.yes) return null;
     const seq = next(facts, paused);
     if (seq === null) return null;
     const row = take.get(node, token, now() + inside.rules.lease.ttl_ms, now(), seq);
@@ -88,7 +102,7 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
   }
 
   function nap(): number {
-    const expiry = nextExpiry.get()?.at ?? null;
+    const expiry = nextExpiry.get(now())?.at ?? null;
     return expiry === null ? longestNap : Math.min(longestNap, Math.max(1, expiry - now()));
   }
 
@@ -152,6 +166,9 @@ export function leasing(inside: Inside, { tell, lose }: Changes, paused: (lane: 
     },
 
     reap: (): Promise<number> => commit(takeBack),
+
+    /** Lets every lease last one ttl from now on: while the file had no owner nobody could renew, nor say how a run ended. */
+    spare: (): void => void look(() => lengthen.run(now() + inside.rules.lease.ttl_ms)),
   };
 }
 

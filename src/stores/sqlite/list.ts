@@ -1,7 +1,8 @@
 import { MeshError } from "../../core/error.ts";
 import { isOver, runStates, type Result, type Run, type RunState, type Task } from "../../core/records.ts";
+import { seqOf } from "../cursor.ts";
 import type { Filter, PostRow, Shown } from "../store.ts";
-import type { Inside } from "./inside.ts";
+import { laneOf, type Inside } from "./inside.ts";
 
 interface RunRow {
   seq: number;
@@ -18,6 +19,8 @@ interface RunRow {
   queued_at: number;
   started_at: number | null;
   ended_at: number | null;
+  lock_wait: number;
+  lock_since: number | null;
 }
 
 interface PostStatusRow extends Omit<PostRow, "unsure"> {
@@ -25,12 +28,13 @@ interface PostStatusRow extends Omit<PostRow, "unsure"> {
 }
 
 const columns =
-  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at";
+  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at, lock_wait, lock_since";
 const longestPage = 1000;
 const shortestEnding = 4;
 
 /** Makes the verbs that read runs and what was told: `list`, `show` and `posts`. */
-export function listing({ db }: Inside) {
+export function listing(inside: Inside) {
+  const { db, now } = inside;
   const byId = db.prepare<RunRow, [string]>(`SELECT ${columns} FROM run WHERE run_id = ?`);
   const byEnding = db.prepare<{ run_id: string }, [number, string]>(
     "SELECT run_id FROM run WHERE substr(run_id, -?) = ? LIMIT 2",
@@ -75,6 +79,8 @@ export function listing({ db }: Inside) {
         result: resultOf(row),
         posts: rowsOf(row.run_id),
         cancel: row.cancel,
+        locks: row.state === "running" ? laneOf(inside.rules, taskOf(row).lane).locks : [],
+        lock_wait_ms: row.lock_wait + (row.lock_since === null ? 0 : (row.ended_at ?? now()) - row.lock_since),
       };
     },
 
@@ -82,7 +88,7 @@ export function listing({ db }: Inside) {
   };
 }
 
-function conditions({ states, lane, source, issue_key, cursor }: Filter) {
+function conditions({ states, lane, source, issue_key, node, since, dropped, cursor }: Filter) {
   const terms: string[] = [];
   const values: (string | number)[] = [];
   const term = (sql: string, ...given: (string | number)[]) => {
@@ -93,6 +99,9 @@ function conditions({ states, lane, source, issue_key, cursor }: Filter) {
   if (lane !== undefined) term("lane = ?", lane);
   if (source !== undefined) term("source = ?", source);
   if (issue_key !== undefined) term("issue_key = ?", issue_key);
+  if (node !== undefined) term("node = ?", node);
+  if (since !== undefined) term("queued_at >= ?", since);
+  if (dropped !== undefined) term(`dropped_at IS ${dropped ? "NOT " : ""}NULL`);
   if (cursor !== undefined) term("seq < ?", seqOf(cursor));
   return { where: terms.length === 0 ? "" : `WHERE ${terms.join(" AND ")}`, values };
 }
@@ -109,12 +118,6 @@ function inStates(states: RunState[]): string {
 }
 
 const indexOf = { queued: "run_waiting", running: "run_leased" };
-
-function seqOf(cursor: string): number {
-  if (!/^\d{1,15}$/.test(cursor))
-    throw new MeshError("data", "not a cursor that a list answered", { hint: "list anew" });
-  return Number(cursor);
-}
 
 const taskOf = ({ task }: RunRow): Task => JSON.parse(task);
 const resultOf = ({ result }: RunRow): Result | null => (result === null ? null : JSON.parse(result));

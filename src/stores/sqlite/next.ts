@@ -1,5 +1,7 @@
 import type { NodeFacts } from "../../core/records.ts";
-import type { Lane, Rules } from "../store.ts";
+import { type Candidate, claimOf, lockPatience_ms, nextTurn } from "../../core/turn.ts";
+import type { Lane } from "../store.ts";
+import type { holding, Usage } from "./hold.ts";
 import { laneOf, type Inside } from "./inside.ts";
 
 /** The first waiting run of one line (a lane and a script). */
@@ -7,14 +9,18 @@ interface Head {
   seq: number;
   again: number;
   queued_at: number;
+  lock_since: number | null;
 }
 
-/** Makes the choice: which run a node gets next, as its row, or null. */
-export function choosing(inside: Inside) {
+interface Waiting extends Candidate, Head {
+  locks: string[];
+  /** Neither a pause nor the lane's limit keeps it. */
+  open: boolean;
+}
+
+/** Makes the choice: which run a node gets next, as its row, or null. Notes on the way what only a lock keeps waiting. */
+export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holding>, "usage">) {
   const { db, now } = inside;
-  const busy = db.prepare<{ lane: string; n: number }, []>(
-    "SELECT lane, count(*) AS n FROM run INDEXED BY run_leased WHERE state = 'running' GROUP BY lane",
-  );
   // Steps from line to line through the index, however many runs wait in each.
   const lines = db.prepare<{ line: string }, []>(`
     WITH RECURSIVE step (line) AS (
@@ -23,37 +29,58 @@ export function choosing(inside: Inside) {
     SELECT line FROM step WHERE line IS NOT NULL`);
   // Within a line what came back is the oldest anyway.
   const headOf = db.prepare<Head, [string]>(
-    "SELECT seq, again, queued_at FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line = ? ORDER BY seq LIMIT 1",
+    "SELECT seq, again, queued_at, lock_since FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line = ? ORDER BY seq LIMIT 1",
   );
+  const beginWait = db.prepare<null, [number, number]>("UPDATE run SET lock_since = ? WHERE seq = ?");
+  const endWait = db.prepare<null, [number, number]>(
+    "UPDATE run SET lock_wait = lock_wait + ? - lock_since, lock_since = NULL WHERE seq = ?",
+  );
+  // Kept here alone: whoever opens the file anew begins with the run that has waited longest.
+  const turns = new Map<string, number>();
+  let lastTurn = 0;
+
+  function headsFor(scripts: string[]): Map<string, Head> {
+    const heads = new Map<string, Head>();
+    for (const { line } of lines.all()) {
+      const cut = line.lastIndexOf("/");
+      const lane = line.slice(0, cut);
+      if (!scripts.includes(line.slice(cut + 1))) continue;
+      const head = headOf.get(line);
+      const other = heads.get(lane);
+      if (head && (!other || comesBefore(head, other))) heads.set(lane, head);
+    }
+    return heads;
+  }
 
   return function next(
     { labels, scripts }: Pick<NodeFacts, "labels" | "scripts">,
     paused: (lane: string) => boolean,
   ): number | null {
-    const heads = new Map<string, Head>();
-    for (const { line } of lines.all()) {
-      const cut = line.lastIndexOf("/");
-      const lane = line.slice(0, cut);
-      if (!scripts.includes(line.slice(cut + 1)) || paused(lane)) continue;
-      const head = headOf.get(line);
-      const other = heads.get(lane);
-      if (head && (!other || comesBefore(head, other))) heads.set(lane, head);
-    }
+    const heads = headsFor(scripts);
     if (heads.size === 0) return null;
-
-    const { rules } = inside;
-    const running = new Map(busy.all().map(({ lane, n }) => [lane, n]));
-    const locked = locksHeld(running, rules);
     const time = now();
-    let best: { seq: number; rank: number } | null = null;
-    for (const [name, head] of heads) {
-      const lane = laneOf(rules, name);
-      if (!hasLabels(lane, labels) || !hasRoom(lane, running.get(name) ?? 0, locked, rules)) continue;
-      // A minute of waiting counts as one step of priority: nothing starves.
-      const rank = lane.priority + (time - head.queued_at) / 60_000;
-      if (!best || rank > best.rank) best = { seq: head.seq, rank };
+    const used = usage(time);
+    const fitting = [...heads].flatMap(([lane, head]): Waiting[] => {
+      const rules = laneOf(inside.rules, lane);
+      const open = !paused(lane) && hasRoom(rules, used.running(lane));
+      return hasLabels(rules, labels) ? [{ lane, ...head, priority: rules.priority, locks: rules.locks, open }] : [];
+    });
+    const patient: Waiting[] = [];
+    const candidates: Waiting[] = [];
+    // In the order of their claims: a lock is kept for who has waited for it long enough, against every later claim.
+    for (const run of fitting.toSorted((a, b) => claimOf(a) - claimOf(b))) {
+      const locked = run.open && !isFree(run, used, patient);
+      if (locked && run.lock_since === null) beginWait.run(time, run.seq);
+      if (!locked && run.lock_since !== null) endWait.run(time, run.seq);
+      if (locked && run.lock_since !== null && time - run.lock_since >= lockPatience_ms) patient.push(run);
+      if (run.open && !locked) candidates.push(run);
     }
-    return best?.seq ?? null;
+    const chosen = nextTurn(candidates, (lane) => turns.get(lane) ?? 0);
+    if (!chosen) return null;
+    // Later than what was queued in this millisecond, and than the turn before.
+    lastTurn = Math.max(lastTurn, time) + 1;
+    turns.set(chosen.lane, lastTurn);
+    return chosen.seq;
   };
 }
 
@@ -65,13 +92,10 @@ const hasLabels = ({ needs }: Lane, labels: string[]): boolean =>
     (need) => need === "*" || (need.startsWith("!") ? !labels.includes(need.slice(1)) : labels.includes(need)),
   );
 
-const hasRoom = ({ limit, locks }: Lane, running: number, locked: Map<string, number>, rules: Rules): boolean =>
-  (limit === null || running < limit) && locks.every((lock) => (locked.get(lock) ?? 0) < (rules.locks[lock] ?? 1));
+const hasRoom = ({ limit }: Lane, running: number): boolean => limit === null || running < limit;
 
-function locksHeld(running: Map<string, number>, rules: Rules): Map<string, number> {
-  const held = new Map<string, number>();
-  for (const [lane, n] of running) {
-    for (const lock of laneOf(rules, lane).locks) held.set(lock, (held.get(lock) ?? 0) + n);
-  }
-  return held;
-}
+const isFree = ({ locks, queued_at }: Waiting, used: Usage, patient: Waiting[]): boolean =>
+  locks.every((lock) => {
+    const kept = patient.filter((other) => other.locks.includes(lock)).length;
+    return used.places(lock, queued_at) + kept < used.capacity(lock);
+  });

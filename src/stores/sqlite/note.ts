@@ -13,7 +13,7 @@ interface NodeRecord {
 
 /** Makes the verbs that keep the house's own notes: nodes, deliveries, beats and alerts. */
 export function noting(inside: Inside) {
-  const { db, now } = inside;
+  const { db, now, work } = inside;
   const allNodes = db.prepare<NodeRecord, []>("SELECT node, facts, last_seen, mode, why FROM node ORDER BY node");
   const allGateways = db.prepare<{ gateway: string; facts: string; last_seen: number }, []>(
     "SELECT gateway, facts, last_seen FROM gateway ORDER BY gateway",
@@ -21,6 +21,11 @@ export function noting(inside: Inside) {
   const running = db.prepare<{ node: string; run_id: string; attempt: number }, []>(
     "SELECT node, run_id, attempt FROM run INDEXED BY run_leased WHERE state = 'running' ORDER BY seq",
   );
+  const setMode = db.prepare<null, [string, string | null, string]>("UPDATE node SET mode = ?, why = ? WHERE node = ?");
+  const holds = db.prepare<{ yes: number }, [string]>(
+    "SELECT EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND node = ?) AS yes",
+  );
+  const forgetNode = db.prepare<null, [string]>("DELETE FROM node WHERE node = ?");
   const allDeliveries = db.prepare<DeliveryNote, [number]>(
     "SELECT at, source, correlation_id, outcome, reason, run_id, issue_key FROM delivery ORDER BY id DESC LIMIT ?",
   );
@@ -55,6 +60,17 @@ export function noting(inside: Inside) {
         facts: JSON.parse(facts),
         running: held.filter(({ node }) => node === row.node).map(({ run_id, attempt }) => ({ run_id, attempt })),
       }));
+    },
+
+    mode(node: string, mode: NodeRow["mode"], why: string | null): "ok" | "unknown" {
+      if (setMode.run(mode, mode === "drained" ? why : null, node).changes === 0) return "unknown";
+      if (mode === "active") work.ring();
+      return "ok";
+    },
+
+    forget(node: string, force: boolean): "ok" | "busy" | "unknown" {
+      if (!force && holds.get(node)?.yes) return "busy";
+      return forgetNode.run(node).changes === 0 ? "unknown" : "ok";
     },
 
     gateways: (): GatewayRow[] =>

@@ -34,6 +34,9 @@ export function changes(inside: Inside) {
   const toFormer = db.prepare<null, [number, number]>(
     "INSERT OR REPLACE INTO former (run_id, attempt, node, until) SELECT run_id, attempt, node, ? FROM run WHERE seq = ? AND node IS NOT NULL",
   );
+  const drop = db.prepare<null, [number, string]>(
+    "UPDATE run SET dropped_at = coalesce(dropped_at, ?) WHERE run_id = ? AND state = 'dead'",
+  );
 
   const change = {
     /** Writes the event of the state that the row has now. */
@@ -54,6 +57,9 @@ export function changes(inside: Inside) {
       toQueue.run(lost ?? null, ended_by ?? null, seq);
       work.ring();
     },
+
+    /** Marks a dead run as one that nobody has to look at any more; false where it is not dead. */
+    drop: (run_id: string): boolean => drop.run(now(), run_id).changes > 0,
 
     /** Takes back a lease that ran out: the run waits again, unless it was to be cancelled or was lost too often. */
     lose({ seq, lane, cancel, ...before }: RunningRow): void {

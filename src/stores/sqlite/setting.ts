@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import type { Rules } from "../store.ts";
+import type { Pause, Rules } from "../store.ts";
 import { firstRules, type Inside } from "./inside.ts";
 
 /** Makes the verbs whose word is kept in a setting: `publish`, `pause` and `check`. */
@@ -8,10 +8,11 @@ export function settings(inside: Inside) {
   const set = db.prepare<null, [string, string]>(
     "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
   );
-  let paused: Record<string, string> = read(db, "paused") ?? {};
+  let paused: Record<string, Pause> = read(db, "paused") ?? {};
 
   return {
     paused: (lane: string): boolean => Object.hasOwn(paused, lane),
+    pauses: (): Record<string, Pause> => paused,
 
     async publish(rules: Rules): Promise<void> {
       await commit(() => set.run("rules", JSON.stringify(rules)));
@@ -22,8 +23,9 @@ export function settings(inside: Inside) {
     async pause(lane: string, why: string | null): Promise<void> {
       // Made inside the step: two pauses of one turn must not forget each other.
       await commit(() => {
-        const { [lane]: _before, ...others } = paused;
-        const next = why === null ? others : { ...others, [lane]: why };
+        const { [lane]: before, ...others } = paused;
+        const pause = before?.why === why ? before : why === null ? null : { why, at: now() };
+        const next = pause === null ? others : { ...others, [lane]: pause };
         set.run("paused", JSON.stringify(next));
         paused = next;
       });

@@ -1,4 +1,4 @@
-import type { Settlement } from "../store.ts";
+import type { Settled, Settlement } from "../store.ts";
 import type { gating } from "./circuit.ts";
 import type { Inside } from "./inside.ts";
 
@@ -10,18 +10,17 @@ interface Found {
   claim: string | null;
   settled_by: string | null;
   once_more: number;
-  at: number;
 }
 
 /** Makes the verb `settle`. */
 export function settling({ db, now, posts }: Inside, gates: Pick<ReturnType<typeof gating>, "feel" | "pause">) {
   const found = db.prepare<Found, [string]>(
-    "SELECT subject, destination, seq, status, claim, settled_by, once_more, at FROM post WHERE post_key = ?",
+    "SELECT subject, destination, seq, status, claim, settled_by, once_more FROM post WHERE post_key = ?",
   );
   const putOff = db.prepare<null, [number, number, string | null, string, number, string]>(`
     UPDATE post SET status = 'waiting', due_at = ?, unsure = unsure OR ?, why = ?, claim = NULL, settled_by = ?, at = ? WHERE post_key = ?`);
-  const close = db.prepare<null, [string, string | null, string, number, string]>(
-    "UPDATE post SET status = ?, why = ?, claim = NULL, settled_by = ?, at = ? WHERE post_key = ?",
+  const close = db.prepare<null, [string, string | null, string | null, string, number, string]>(
+    "UPDATE post SET status = ?, why = ?, refused_under = ?, claim = NULL, settled_by = ?, at = ? WHERE post_key = ?",
   );
   const replaceOlder = db.prepare<null, [number, string, string, number]>(
     "UPDATE post SET status = 'replaced', at = ? WHERE subject = ? AND destination = ? AND seq < ? AND status = 'waiting'",
@@ -50,7 +49,7 @@ export function settling({ db, now, posts }: Inside, gates: Pick<ReturnType<type
     posts.ring();
   }
 
-  return function settle(settlement: Settlement): "ok" | "stale" {
+  return function settle(settlement: Settlement): Settled {
     const { key, claim, why = null, pause_until } = settlement;
     const post = found.get(key);
     if (post?.settled_by === claim) return "ok";
@@ -63,7 +62,7 @@ export function settling({ db, now, posts }: Inside, gates: Pick<ReturnType<type
     if (settlement.verdict === "later") {
       putOff.run(time + settlement.due_in_ms, settlement.unsure ? 1 : 0, why, claim, time, key);
     } else {
-      close.run(settlement.verdict, why, claim, time, key);
+      close.run(settlement.verdict, why, refusedUnder(settlement), claim, time, key);
       // An older state is no news any more, whether this one arrived or never will.
       replaceOlder.run(time, subject, destination, seq);
     }
@@ -77,8 +76,12 @@ export function settling({ db, now, posts }: Inside, gates: Pick<ReturnType<type
       if (post.once_more === 1) sendAgain.run(time, time, key);
     }
     if (pause_until !== undefined && pause_until > time) gates.pause(destination, pause_until, why);
-    gates.feel(settlement.health, { claim, destination, why, began: post.at, time });
+    const turned = gates.feel(settlement.health, { claim, destination, why, time });
     posts.ring();
-    return "ok";
+    return turned ?? "ok";
   };
 }
+
+/** The setup under which a post was refused for good; null where it ended otherwise. */
+const refusedUnder = ({ verdict, health }: Settlement): string | null =>
+  verdict === "dead" && health?.well === false && health.cause === "config" ? health.setup : null;

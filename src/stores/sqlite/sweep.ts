@@ -5,6 +5,8 @@ import type { Inside } from "./inside.ts";
 const rowsPerStep = 200;
 // A receipt tells a repeat for at least an hour, however little is kept; a day leaves room.
 const shortestReceipt = 86_400_000;
+// A gateway that has not beaten for so long was taken away, or has another name by now.
+const silentFor = 86_400_000;
 
 /** Makes the verb `sweep`: what is over, told and older than `keep` goes, a little at a time. */
 export function sweeping(inside: Inside, logs: Logs) {
@@ -26,6 +28,7 @@ export function sweeping(inside: Inside, logs: Logs) {
   );
   const dropMark = db.prepare<null, [Uint8Array]>("DELETE FROM mark WHERE mark = ?");
   const dropFormer = db.prepare<null, [number]>("DELETE FROM former WHERE until <= ?");
+  const dropGateways = db.prepare<null, [number]>("DELETE FROM gateway WHERE last_seen < ?");
   const isOpen = db.prepare<{ found: 1 }, [string]>(
     "SELECT 1 AS found FROM run WHERE run_id = ? AND state IN ('queued', 'running')",
   );
@@ -66,6 +69,7 @@ export function sweeping(inside: Inside, logs: Logs) {
   return async function sweep(): Promise<number> {
     const runs = await inSteps(sweepRuns);
     await inSteps(sweepReports);
+    await commit(() => dropGateways.run(now() - (inside.rules.keep.gateways_ms ?? silentFor)));
     let last: Uint8Array = new Uint8Array();
     await inSteps(() => {
       const marks = marksAfter.all(last, rowsPerStep);

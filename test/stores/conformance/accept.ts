@@ -1,14 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import type { Mark } from "../../../src/core/records.ts";
 import {
-  askOf,
   day,
   delivery,
+  heldOf,
   intent,
   laneOf,
   leased,
+  longWait,
   minute,
   queue,
+  resultOf,
   rulesOf,
   seen,
   seenAt,
@@ -98,18 +100,16 @@ export function accepting(open: Open): void {
     );
 
     test(
-      "refuses what a full lane cannot take, and leaves no mark of it",
+      "takes what is beyond a lane's depth too",
       withStore(open, async ({ store, node }) => {
-        await store.publish(rulesOf({ lanes: { ios: laneOf({ max_depth: 1 }), linux: laneOf() } }));
-        const first = await queue(node);
-        const entry = { task: taskOf(), marks: [delivery(), intent()], seen_at: seenAt };
-        expect(await node.accept(entry)).toEqual({ status: "full" });
-        expect(await node.show(entry.task.run_id)).toBeNull();
-        expect((await node.accept({ task: taskOf({ lane: "linux" }), marks: [], seen_at: seenAt })).status).toBe(
-          "queued",
-        );
-        expect((await leased(node, askOf())).task.run_id).toBe(first.run_id);
-        expect(await node.accept(entry)).toEqual({ status: "queued", run_id: entry.task.run_id });
+        await store.publish(rulesOf({ lanes: { ios: laneOf({ max_depth: 1 }) } }));
+        for (let i = 0; i < 3; i++) {
+          const task = taskOf();
+          expect(await node.accept({ task, marks: [], seen_at: seenAt })).toEqual({
+            status: "queued",
+            run_id: task.run_id,
+          });
+        }
       }),
     );
 
@@ -131,6 +131,38 @@ export function accepting(open: Open): void {
         expect((await seen(node, running.run_id)).cancel).toBe(`newer run ${waiting.run_id}`);
         expect(await stateOf(node, running.run_id)).toBe("running");
         for (const { run_id } of [elsewhere, stranger, newest]) expect(await stateOf(node, run_id)).toBe("queued");
+      }),
+    );
+
+    test(
+      "asks a running one to stop while its node waits with a heartbeat, and leaves alone what has no issue",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ lanes: { ios: laneOf({ cancel_previous: true }) } }));
+        const nameless = await queue(node, { issue_key: "", script: "other" });
+        await queue(node, { issue_key: "", script: "other" });
+        expect(await stateOf(node, nameless.run_id)).toBe("queued");
+        await queue(node, { source: "youtrack", script: "third" });
+        const running = await queue(node);
+        const held = heldOf(await leased(node));
+        expect(held.run_id).toBe(running.run_id);
+        const heartbeat = node.renew("mac-07", [held], { ms: longWait });
+        const newer = await queue(node);
+        expect((await heartbeat).words).toEqual(["cancel"]);
+        await node.finish(resultOf(held, "cancelled"));
+        expect((await seen(node, running.run_id)).run.reason).toBe(`newer run ${newer.run_id}`);
+        expect((await node.list({ limit: 9, source: "youtrack" })).runs).toMatchObject([{ state: "queued" }]);
+      }),
+    );
+
+    test(
+      "finds the issue's running one behind many newer runs",
+      withStore(open, async ({ store, node }) => {
+        const running = await queue(node);
+        await leased(node);
+        for (let i = 0; i < 30; i++) await queue(node, { lane: "linux" });
+        await store.publish(rulesOf({ lanes: { ios: laneOf({ cancel_previous: true }) } }));
+        const newer = await queue(node);
+        expect((await seen(node, running.run_id)).cancel).toBe(`newer run ${newer.run_id}`);
       }),
     );
 

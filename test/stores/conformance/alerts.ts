@@ -73,26 +73,4 @@ export function alerting(open: Open): void {
       }),
     );
   });
-
-  describe("alerts", () => {
-    test(
-      "are listed with what they were opened with, open or resolved",
-      withStore(open, async ({ store }) => {
-        expect(await store.alerts()).toEqual([]);
-        await store.alert("destination/chat:builds/config", "open", "status 403");
-        await store.alert("run/1", "open");
-        await store.alert("run/1", "resolve");
-        const rows = (await store.alerts()).toSorted((one, other) => (one.key < other.key ? -1 : 1));
-        expect(rows).toEqual([
-          { key: "destination/chat:builds/config", open: true, at: expect.any(Number), opened_with: "status 403" },
-          { key: "run/1", open: false, at: expect.any(Number), opened_with: null },
-        ]);
-        await store.alert("run/1", "open", "again");
-        expect((await store.alerts()).find(({ key }) => key === "run/1")).toMatchObject({
-          open: true,
-          opened_with: "again",
-        });
-      }),
-    );
-  });
 }

@@ -80,16 +80,16 @@ export function closing(open: Open): void {
     );
 
     test(
-      "counts as one what was under way and failed together",
+      "says which settlement opened it and which closed it, and no other",
       withStore(open, async ({ store }) => {
-        await waiting(store, 3);
-        const posts = [await claimed(store, chat), await claimed(store, chat), await claimed(store, chat)];
-        const begun = Date.now();
-        await until(async () => Date.now() > begun + 1);
-        for (const post of posts) await later(store, post, failed());
-        expect(await rowOf(store)).toMatchObject({ circuit: "closed", failures: 1 });
-        await later(store, await claimed(store, chat), failed());
-        expect(await rowOf(store)).toMatchObject({ circuit: "open", failures: 2 });
+        await waiting(store, 4);
+        const health = failed({ open_ms: 0 });
+        const said = [await later(store, await claimed(store, chat), health)];
+        const opening = await claimed(store, chat);
+        said.push(await later(store, opening, health), await later(store, opening, health));
+        said.push(await later(store, await claimed(store, chat), health));
+        said.push(await sent(store, await claimed(store, chat)), await sent(store, await claimed(store, chat)));
+        expect(said).toEqual(["ok", "opened", "ok", "ok", "closed", "ok"]);
       }),
     );
 
@@ -215,6 +215,50 @@ export function closing(open: Open): void {
         await store.reconsider({ "chat:builds": "two" });
         expect(await claim(store)).toMatchObject({ post: null });
         expect(await store.destinations()).toHaveLength(1);
+      }),
+    );
+
+    test(
+      "sends the ends again that it refused under another setup, and nothing else",
+      withStore(open, async (given) => {
+        const { store, node } = given;
+        await waiting(store, 1); // *queued* is no news any more once somebody has mended it
+        const queued = await claimed(store, chat);
+        await dead(store, queued, { ...refused, open_ms: 0 });
+        const [first, second] = [await wholeStory(given, ...chat), await wholeStory(given, ...chat)];
+        await dead(store, await claimed(store, chat), { ...refused, open_ms: 0 });
+        await dead(store, await claimed(store, chat), refused);
+        const statuses = async (id: string) => (await seen(node, id)).posts.map(({ status }) => status);
+        await store.reconsider({ "chat:builds": "one", "chat:other": "two" });
+        expect(await claim(store)).toMatchObject({ post: null });
+        await store.reconsider({ "chat:builds": "two" });
+        const probe = await claimed(store, chat);
+        expect(probe).toMatchObject({ state: "succeeded", tries: 2, unsure: false });
+        expect(await sent(store, probe)).toBe("closed");
+        await sent(store, await claimed(store, chat));
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
+        for (const id of [first, second]) expect(await statuses(id)).toEqual(["replaced", "replaced", "sent"]);
+        expect(await statuses(queued.subject)).toEqual(["dead"]);
+        await store.reconsider({ "chat:builds": "three" });
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
+      }),
+    );
+
+    test(
+      "sends the ends again that it refused, once it takes a post: the other side was mended",
+      withStore(open, async (given) => {
+        const { store } = given;
+        const told = await wholeStory(given, ...chat);
+        const knocked = { ...refused, open_ms: 0 };
+        await dead(store, await claimed(store, chat), knocked); // *queued*
+        await dead(store, await claimed(store, chat), knocked);
+        await waiting(store, 1);
+        expect(await sent(store, await claimed(store, chat))).toBe("closed");
+        const again = await claimed(store, chat);
+        expect(again).toMatchObject({ subject: told, state: "succeeded" });
+        await dead(store, again, failed({ cause: "failures" }), "given up after 6 tries");
+        await store.reconsider({ "chat:builds": "another" });
+        expect(await claim(store)).toEqual({ post: null, next_at: null });
       }),
     );
 

@@ -8,6 +8,7 @@ import {
   heldOf,
   intent,
   leased,
+  longWait,
   queue,
   resultOf,
   rulesOf,
@@ -66,6 +67,26 @@ export function operating(open: Open): void {
           cursor = page.next ?? undefined;
         } while (cursor !== undefined);
         expect(paged).toEqual(made);
+      }),
+    );
+
+    test.each(["zz", "-1", "1e3", "", "1".repeat(40)])("refuses %j, which is no cursor", (cursor) =>
+      withStore(open, async ({ node }) => {
+        await queue(node);
+        await expect(node.list({ limit: 3, cursor })).rejects.toMatchObject({ kind: "data" });
+      })(),
+    );
+
+    test(
+      "filters by node and by when a run was queued",
+      withStore(open, async ({ node }) => {
+        const first = await queue(node, { script: "other" });
+        await leased(node, askOf({ node: "mac-11", scripts: ["other"] }));
+        const { queued_at } = (await seen(node, first.run_id)).run;
+        expect(await ids(node, { node: "mac-11" })).toEqual([first.run_id]);
+        expect(await ids(node, { node: "mac-12" })).toEqual([]);
+        expect(await ids(node, { since: queued_at })).toEqual([first.run_id]);
+        expect(await ids(node, { since: queued_at + 1 })).toEqual([]);
       }),
     );
 
@@ -211,6 +232,93 @@ export function operating(open: Open): void {
     );
   });
 
+  describe("a node's mode", () => {
+    test(
+      "drained leases it nothing new, lets it end what it runs, and says why",
+      withStore(open, async ({ node }) => {
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("unknown");
+        const first = await queue(node);
+        const ask = askOf();
+        const held = heldOf(await leased(node, ask));
+        await queue(node);
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("ok");
+        expect(await node.mode("mac-07", "drained", "new Xcode")).toBe("ok");
+        // The answer that was lost is given again; what is new is not.
+        expect((await node.lease(ask))?.task.run_id).toBe(first.run_id);
+        expect(await node.lease(askOf({ holding: [held] }))).toBeNull();
+        expect(await node.nodes()).toMatchObject([
+          { node: "mac-07", mode: "drained", why: "new Xcode", running: [held] },
+        ]);
+        expect((await node.renew("mac-07", [held])).words).toEqual(["ok"]);
+        expect(await node.finish(resultOf(held))).toBe("ok");
+        expect(await node.lease(askOf())).toBeNull();
+        const other = heldOf(await leased(node, askOf({ node: "mac-08" })));
+        await node.finish(resultOf(other, "succeeded", { mesh_node_id: "mac-08" }));
+      }),
+    );
+
+    test(
+      "drained without a reason is drained all the same",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        await queue(node);
+        expect(await node.mode("mac-07", "drained", null)).toBe("ok");
+        expect(await node.nodes()).toMatchObject([{ mode: "drained", why: null }]);
+        expect(await node.lease(askOf())).toBeNull();
+      }),
+    );
+
+    test(
+      "active again wakes a lease that waits",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        await node.mode("mac-07", "drained", "new Xcode");
+        const task = await queue(node);
+        const waiting = node.lease(askOf(), { ms: longWait });
+        expect(await node.mode("mac-07", "active", null)).toBe("ok");
+        expect((await waiting)?.task.run_id).toBe(task.run_id);
+        expect(await node.nodes()).toMatchObject([{ mode: "active", why: null }]);
+      }),
+    );
+
+    test(
+      "drained reaches a lease that waits already",
+      withStore(open, async ({ node }) => {
+        await node.lease(askOf());
+        const gone = new AbortController();
+        const waiting = node.lease(askOf(), { ms: longWait, signal: gone.signal });
+        await node.mode("mac-07", "drained", null);
+        const task = await queue(node);
+        expect(heldOf(await leased(node, askOf({ node: "mac-08" }))).run_id).toBe(task.run_id);
+        gone.abort();
+        expect(await waiting).toBeNull();
+      }),
+    );
+  });
+
+  describe("forget", () => {
+    test(
+      "deletes an idle node with its mode, and a busy one only by force",
+      withStore(open, async ({ node }) => {
+        expect(await node.forget("mac-07", false)).toBe("unknown");
+        const task = await queue(node);
+        const held = heldOf(await leased(node));
+        await node.mode("mac-07", "drained", "sold");
+        expect(await node.forget("mac-07", false)).toBe("busy");
+        expect(await node.nodes()).toHaveLength(1);
+        expect(await node.forget("mac-07", true)).toBe("ok");
+        expect(await node.forget("mac-07", true)).toBe("unknown");
+        expect(await node.nodes()).toEqual([]);
+        // Its lease is nobody else's until it runs out: the script may still run.
+        expect(await node.lease(askOf({ node: "mac-08" }))).toBeNull();
+        expect((await seen(node, task.run_id)).run).toMatchObject({ state: "running", node: "mac-07" });
+        expect(await node.finish(resultOf(held))).toBe("ok");
+        const next = await queue(node);
+        expect((await leased(node)).task.run_id).toBe(next.run_id);
+      }),
+    );
+  });
+
   describe("gateways", () => {
     test(
       "are known by their last beat",
@@ -224,10 +332,50 @@ export function operating(open: Open): void {
           ["mac-07/1", { version: "0.2.0" }],
           ["mac-08/2", { version: "0.1.0", sends: false }],
         ]);
+        await store.sweep();
+        expect(await node.gateways()).toHaveLength(2);
         for (const { silent_ms, last_seen } of gateways) {
           expect(silent_ms).toBeWithin(0, 60_000);
           expect(Math.abs(last_seen - Date.now())).toBeLessThan(60_000);
         }
+      }),
+    );
+  });
+
+  describe("gateways that fell silent", () => {
+    test(
+      "are forgotten, a standby too",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ keep: { ...rulesOf().keep, gateways_ms: 0 } }));
+        await store.beat("mac-07/1", { sends: true });
+        await store.beat("mac-08/2", { sends: false });
+        await until(async () => (await node.gateways()).every(({ silent_ms }) => silent_ms > 1));
+        await store.sweep();
+        expect(await node.gateways()).toEqual([]);
+        await store.beat("mac-08/2", { sends: false });
+        expect(await node.gateways()).toMatchObject([{ gateway: "mac-08/2" }]);
+      }),
+    );
+  });
+
+  describe("alerts", () => {
+    test(
+      "are listed with what they were opened with, open or resolved",
+      withStore(open, async ({ store, node }) => {
+        expect(await node.alerts()).toEqual([]);
+        await store.alert("destination/chat:builds/config", "open", "status 403");
+        await store.alert("run/1", "open");
+        await store.alert("run/1", "resolve");
+        const rows = (await node.alerts()).toSorted((one, other) => (one.key < other.key ? -1 : 1));
+        expect(rows).toEqual([
+          { key: "destination/chat:builds/config", open: true, at: expect.any(Number), opened_with: "status 403" },
+          { key: "run/1", open: false, at: expect.any(Number), opened_with: null },
+        ]);
+        await store.alert("run/1", "open", "again");
+        expect((await node.alerts()).find(({ key }) => key === "run/1")).toMatchObject({
+          open: true,
+          opened_with: "again",
+        });
       }),
     );
   });

@@ -1,0 +1,2 @@
+-- ask: run_id
+return drop(ask.run_id)

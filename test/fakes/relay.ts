@@ -1,0 +1,46 @@
+import { connect, createServer, type Socket } from "node:net";
+
+/** An address that stays while what answers behind it comes and goes. */
+export interface Relay {
+  readonly port: number;
+  /** Passes new connections on to this port; null cuts every connection and lets none through. */
+  lead(to: number | null): void;
+  close(): Promise<void>;
+}
+
+/** Opens a relay on a free port of the loopback that leads nowhere yet. */
+export async function openRelay(): Promise<Relay> {
+  let to: number | null = null;
+  const open = new Set<Socket>();
+  const cut = () => open.forEach((socket) => socket.destroy());
+  const server = createServer((near) => {
+    if (to === null) return void near.destroy();
+    const far = connect(to, "127.0.0.1");
+    const both = [near, far] as const;
+    for (const socket of both) {
+      open.add(socket);
+      socket
+        .on("error", () => {})
+        .on("close", () => {
+          open.delete(socket);
+          for (const other of both) other.destroy();
+        });
+    }
+    near.pipe(far);
+    far.pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (!address || typeof address === "string") throw new Error("the relay has no port");
+  return {
+    port: address.port,
+    lead(port) {
+      to = port;
+      if (port === null) cut();
+    },
+    async close() {
+      cut();
+      await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}
