@@ -32,6 +32,8 @@ const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
 const longestTime = 86_400_000;
+// A node that was cut off has nothing else to do. What is not shipped by then follows late.
+const fencedDrain = 600_000;
 
 /**
  * Runs one leased attempt to its end: first heartbeat, script, log, result. Resolves when the store has the result,
@@ -119,9 +121,11 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.signal("SIGKILL"); // whoever of the group is left
   await pump.end(pipeDrain);
   script.close();
-  // Of an attempt that is lost nobody waits for the log: it follows when it can.
-  if (cause !== "stale" && cause !== "fence") await shipRest(house, shipped, cause, heartbeat, asks);
+  // Said before the rest of the log is shipped, for that may take as long as the cut.
+  if (cause === "fence") await settle(house, held, heartbeat, asks, cause, { ended, started_at });
+  await shipRest(house, shipped, cause, heartbeat, asks);
   if (shipped.missing === 0) await shipped.close();
+  if (cause === "fence") return;
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
@@ -135,7 +139,8 @@ async function shipRest(
   heartbeat: Heartbeat,
   { drain, stop }: Asks,
 ): Promise<void> {
-  if (cause === "stop") return void (await shipped.shipped(stoppedDrain));
+  if (cause === "stop" || cause === "stale") return void (await shipped.shipped(stoppedDrain));
+  if (cause === "fence" && !drain.aborted) return void (await shipped.shipped(fencedDrain, drain));
   if (drain.aborted) return void (await shipped.shipped(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop));
   // The lease is kept meanwhile: what an outage held back may take its time, and the result comes after it.
   const over = new AbortController();
