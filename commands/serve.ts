@@ -1,4 +1,5 @@
 import { defineCommand } from "citty";
+import { openArchive } from "../src/archive.ts";
 import { checkFiles, loadConfig } from "../src/config.ts";
 import { openGateway } from "../src/gateway/gateway.ts";
 import { openOwned } from "../src/stores/open.ts";
@@ -12,8 +13,9 @@ export default defineCommand({
   async run({ args }) {
     const { config, vault } = await loadConfig({ file: args.config });
     checkFiles(config, vault);
-    const store = await openOwned(config);
-    const gateway = await openGateway({ config, vault, store, print });
+    const archive = await openArchive(config.logs.archive);
+    const store = await openOwned({ ...config, archive });
+    const gateway = await openGateway({ config, vault, store, archive, print });
     await new Promise<void>((resolve) => {
       onSignals(
         () => void gateway.drain().then(resolve),

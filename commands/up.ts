@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { defineCommand } from "citty";
+import { openArchive } from "../src/archive.ts";
 import { checkFiles, type Loaded, loadConfig } from "../src/config.ts";
 import { MeshError } from "../src/core/error.ts";
 import { type Gateway, openGateway } from "../src/gateway/gateway.ts";
@@ -30,11 +31,13 @@ export default defineCommand({
     const loaded = args.config === undefined ? configOfNothing(stateDirOf(args)) : await configured(args);
     const { config, vault } = loaded;
     checkFiles(config, vault);
-    const store = await openOwned(config);
+    const archive = await openArchive(config.logs.archive);
+    const store = await openOwned({ ...config, archive });
     const gateway = await openGateway({
       config,
       vault,
       store,
+      archive,
       print: args.demo ? () => {} : print,
       on: ({ door, outcome, issue_key, reason }) => {
         if (!args.demo && outcome !== "queued")

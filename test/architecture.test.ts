@@ -12,6 +12,8 @@ const mayImport: Record<string, string[]> = {
   "src/secrets.ts": ["src/core", "src/log.ts", "src/secrets"],
   "src/secrets": ["src/core"],
   "src/http.ts": ["src/core", "src/version.ts"],
+  "src/archive.ts": ["src/core", "src/archive"],
+  "src/archive": ["src/core"],
   "src/config": ["src/core", "src/sources", "src/chats", "src/pagers", "src/secrets.ts"],
   "src/sources": ["src/core"],
   "src/chats": ["src/core"],
@@ -60,10 +62,11 @@ const onlyIn: [what: string, pattern: RegExp, owner: RegExp][] = [
   ["consola", /from "consola/, /^src\/log\.ts$/],
   ["ioredis", /from "ioredis"/, /^src\/stores\/redis(\.ts|\/)/],
   ["bun:sqlite", /from "bun:sqlite"/, /^src\/stores\/sqlite(\.ts|\/)/],
+  ["Bun's S3 client", /\bS3Client\b|\bBun\.s3\b|import \{[^}]*\bs3\b[^}]*\} from "bun"/, /^src\/archive\/s3\.ts$/],
   ["citty", /from "citty"/, /^commands\//],
   ["fetch", /(?<![\w.])fetch\(/, /^src\/http\.ts$/],
   ["process.exit", /process\.exit\(/, /^commands\/main\.ts$/],
-  ["Secret.reveal", /\.reveal\(/, /^src\/(core\/secret|http|stores\/(redis|remote))(\.ts|\/)/],
+  ["Secret.reveal", /\.reveal\(/, /^src\/(core\/secret|http|archive\/s3|stores\/(redis|remote))(\.ts|\/)/],
 ];
 
 interface Source {

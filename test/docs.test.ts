@@ -44,7 +44,7 @@ describe("docs/chats.md", () => {
   });
 });
 
-test.each(["docs/chats.md", "docs/paging.md", "docs/lanes.md", "docs/trackers.md"])(
+test.each(["docs/chats.md", "docs/lanes.md", "docs/logs.md", "docs/paging.md", "docs/trackers.md"])(
   "every configuration in %s is accepted as it stands",
   (path) => {
     const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { openArchive } from "../../src/archive.ts";
 import { isConfigured, type Loaded, loadConfig, secretsOf } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
 import { type Masks, masksOf } from "../../src/gateway/masked-store.ts";
@@ -22,7 +23,7 @@ export async function withStore<T>(
     }
   }
   const masks = masksOf(vault);
-  const store = await openForCommand(config);
+  const store = await openForCommand({ ...config, archive: await openArchive(config.logs.archive) });
   try {
     return await use(maskedView(store, masks), masks, found);
   } finally {

@@ -18,6 +18,7 @@ export function crossCheck(config: Parsed, said: Said): Problem[] {
     ...ofChats(config, said),
     ...ofPagers(config, said),
     ...ofPlainHttp(config),
+    ...ofArchive(config),
     ...ofNode(config, said),
   ];
 }
@@ -103,6 +104,12 @@ function ofPlainHttp({ chats: entries, pagers, sources }: Parsed): Problem[] {
       .filter(([key, value]) => (key === "base_url" || key === "site") && isPlainHttp(value))
       .map(([key]) => at([...path, key], "expected https://, or allow_http: true beside it")),
   );
+}
+
+function ofArchive({ logs: { archive } }: Parsed): Problem[] {
+  const s3 = archive?.s3;
+  if (!s3 || s3.allow_http || !isPlainHttp(s3.endpoint)) return [];
+  return [at(["logs", "archive", "s3", "endpoint"], "expected https://, or allow_http: true beside it")];
 }
 
 /** A node has a store or a gateway that has one. */

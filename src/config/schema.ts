@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { chatOptions } from "../chats/chat.ts";
 import { chats } from "../chats/registry.ts";
 import { addressRange } from "../core/cidr.ts";
+import { longestLogLimit, shortestLogLimit } from "../core/log-bounds.ts";
 import { type Outbound, outboundOptions } from "../core/outbound.ts";
 import { endStates } from "../core/records.ts";
 import { retryOptions } from "../core/retry.ts";
@@ -108,6 +109,30 @@ const node = way.extend({
   pass_env: z.array(z.string().regex(/^[A-Za-z_]\w*$/, { error: "expected the name of a variable" })).default([]),
 });
 
+// Names of buckets and prefixes are checked by the store behind them; here only what would lead elsewhere.
+const archive = z
+  .strictObject({
+    dir: z.string().min(1).optional(),
+    s3: z
+      .strictObject({
+        endpoint: origin,
+        bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, { error: "expected a bucket's name" }),
+        prefix: z
+          .string()
+          .regex(/^(?!.*\.\.)[\w.-]+(\/[\w.-]+)*$/, { error: "expected letters, digits, _ . - and / between them" })
+          .optional(),
+        region: z
+          .string()
+          .regex(/^[a-z0-9-]{1,40}$/, { error: "expected a region like eu-central-1" })
+          .default("us-east-1"),
+        access_key_id: z.string().regex(/^\w{3,128}$/, { error: "expected the id of an access key" }),
+        secret_access_key: secret,
+        allow_http: z.boolean().default(false),
+      })
+      .optional(),
+  })
+  .refine(({ dir, s3 }) => (dir === undefined) !== (s3 === undefined), { error: "expected dir or s3, one of them" });
+
 /** The whole configuration as users write it, parsed to what the house reads: milliseconds, bytes, addresses, Secrets. */
 export const configSchema = z.strictObject({
   pool: entryName.default("meshmac"),
@@ -119,7 +144,18 @@ export const configSchema = z.strictObject({
     .strictObject({
       runs: duration.prefault("30d"),
       logs: duration.prefault("14d"),
+      log_bytes: size.prefault("10GiB"),
       deliveries: z.int().min(100).max(1_000_000).default(10_000),
+    })
+    .prefault({}),
+  logs: z
+    .strictObject({
+      limit: size
+        .refine((bytes) => bytes >= shortestLogLimit && bytes <= longestLogLimit, {
+          error: "expected 64KiB to 4GiB",
+        })
+        .prefault("64MiB"),
+      archive: archive.optional(),
     })
     .prefault({}),
   gateway: gateway.prefault({}),

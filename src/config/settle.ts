@@ -6,6 +6,7 @@ export function settle(parsed: Parsed, base: string): Config {
   const path = (relative: string) => resolve(base, relative);
   const store = parsed.store.kind === "sqlite" ? { ...parsed.store, path: path(parsed.store.path) } : parsed.store;
   const { tls } = parsed.gateway;
+  const { archive } = parsed.logs;
   return {
     ...parsed,
     store,
@@ -15,6 +16,7 @@ export function settle(parsed: Parsed, base: string): Config {
       : store.kind === "sqlite"
         ? dirname(store.path)
         : path("./state"),
+    logs: { ...parsed.logs, ...(archive && { archive: withPaths(archive, ["dir"], path) }) },
     gateway: { ...parsed.gateway, ...(tls && { tls: withPaths(tls, ["cert", "key", "client_ca"], path) }) },
     node: withPaths(parsed.node, ["scripts_dir", "work_dir", ...outboundFiles], path),
     chats: each(parsed.chats, (chat) => withPaths(chat, outboundFiles, path)),

@@ -77,6 +77,12 @@ const headingLasts = 8;
 export const mayNameFailure =
   /fail|error|✘|\u00E2\u009C\u0098|\u00E2\u009C\u0096|✖|●|\u00E2\u0097\u008F|not ok|rspec |^\s*1\) /im;
 
+/**
+ * Without any of these, in the spellings that occur, no line of a long text names a failure; the signs stand for their first
+ * byte. To look for each is many times faster than the expression.
+ */
+export const failureWords = ["fail", "Fail", "FAIL", "error", "Error", "ERROR", "not ok", "rspec ", "1) ", "\u00E2"];
+
 /** Watches a log for the name of what failed: the first test that failed, else the first target, task or file. */
 export class FailingTarget {
   #name: string | null = null;

@@ -52,6 +52,27 @@ export class LineMask {
     return shown;
   }
 
+  /** Takes a piece that nobody will see: what comes after it is masked as if it had been shown. */
+  skip(piece: string): void {
+    const line = piece.lastIndexOf("\n") + 1;
+    const seam = this.#held + piece.slice(0, keyHint.length);
+    const plain = line > 0 && piece.length - line < longestLine && this.#inKey === 0;
+    // Only a private key reaches over a line's end.
+    if (!plain || seam.includes(keyHint) || piece.includes(keyHint)) return void this.push(piece);
+    this.#held = piece.slice(line);
+    this.#gone = 0;
+  }
+
+  /** True while a private key is open: then every line that is skipped counts. */
+  get isInKey(): boolean {
+    return this.#inKey > 0;
+  }
+
+  /** How many characters were taken that were neither shown nor skipped. */
+  get waiting(): number {
+    return this.#held.length - this.#gone;
+  }
+
   /** Returns what can be shown of an unfinished line because its writer is quiet: up to the last white space. */
   quiet(): string {
     if (this.#inKey > 0 || this.#held.includes(keyHint)) return "";

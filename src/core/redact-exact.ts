@@ -43,9 +43,8 @@ function formsOf(value: string): string[] {
   const json = JSON.stringify(whole).slice(1, -1);
   const xml = whole.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const base64 = [0, 1, 2].map((shift) => base64Core(bytes, shift));
-  return [
+  const forms = [
     whole,
-    binary(bytes), // the same bytes, read as Latin-1: how the log pump sees them
     url,
     url.replaceAll("%20", "+"),
     url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
@@ -57,6 +56,8 @@ function formsOf(value: string): string[] {
     ...base64,
     ...base64.map((text) => text.replaceAll("+", "-").replaceAll("/", "_")),
   ];
+  // Each also as its bytes, read as Latin-1: how the log pump sees what is not ASCII.
+  return forms.flatMap((form) => [form, binary(new TextEncoder().encode(form))]);
 }
 
 function binary(bytes: Uint8Array): string {

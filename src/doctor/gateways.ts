@@ -12,6 +12,7 @@ export const gateways = defineCheck({
       severity: "warning",
       breaks: "gateways that do not agree may treat one delivery in two ways",
     },
+    "logs-failing": { severity: "error", breaks: "what builds print is cut short, or is kept here alone" },
     "page-failed": { severity: "error", breaks: "people on call have not been told of a fault" },
   },
   async look(scene) {
@@ -42,6 +43,14 @@ export const gateways = defineCheck({
               fix: "install the newest one everywhere and restart",
             },
           ]),
+      ...rows.flatMap((row) =>
+        listFact(row, "log_notes").map((note) => ({
+          id: "logs-failing" as const,
+          about: `${row.gateway}: ${note}`,
+          says: note,
+          fix: "free space under `state_dir`, or correct `logs.archive`; meshmac goes on trying",
+        })),
+      ),
       ...rows.flatMap((row) =>
         listFact(row, "notes").map((note) => ({
           id: "page-failed" as const,

@@ -46,8 +46,10 @@ export function adminRoutes({ store, mask, maskLog }: AdminRooms): Route[] {
   }
 
   const log = (call: AdminCall, id: string) =>
-    withRun(call, id, ({ run }) => {
+    withRun(call, id, async ({ run }) => {
       const { from, follow, attempt } = query(call.request, logQuery);
+      // What this gateway cannot read is a 503 that says why; once the answer has begun only its text can.
+      await store.readLog(run.run_id, attempt ?? run.attempt, from, 1);
       if (follow) call.stay();
       const wish = {
         run_id: run.run_id,
@@ -55,6 +57,7 @@ export function adminRoutes({ store, mask, maskLog }: AdminRooms): Route[] {
         from,
         follow,
         mask: maskLog,
+        brokenOff: ({ message }: MeshError) => `\n[the log breaks off here: ${mask(message)}]\n`,
         signal: call.request.signal,
       };
       return answerText(200, logStream(store, wish), call.correlation_id);

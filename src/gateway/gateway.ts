@@ -1,10 +1,12 @@
 import type { Config } from "../config.ts";
+import type { Archive } from "../core/archive.ts";
 import type { Report } from "../core/records.ts";
 import { maskPatterns } from "../core/redact.ts";
 import { log, redactLog } from "../log.ts";
 import type { Vault } from "../secrets.ts";
 import type { Entry, NodeStore, Store } from "../stores/store.ts";
 import { startAnnouncer } from "./announce.ts";
+import { startArchiver } from "./archive-logs.ts";
 import { destinationsFrom } from "./destinations.ts";
 import { pagersFrom } from "./escalate-pagers.ts";
 import { type Escalation, startEscalation } from "./escalate.ts";
@@ -14,12 +16,15 @@ import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
 import { rulesOf } from "./rules.ts";
 import { startSender } from "./send.ts";
+import { startLoop } from "./stir.ts";
 import { openServer, type Server } from "./server.ts";
 
 export interface GatewayOptions {
   config: Config;
   vault: Vault;
   store: Store;
+  /** Where logs go when their attempts are over. */
+  archive?: Archive | undefined;
   /** Where a `console` chat prints. */
   print: (line: string) => void;
   /** Hears what became of every delivery. */
@@ -38,14 +43,24 @@ export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "nodesU
 const republishEvery = 15_000;
 
 /** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping. The caller owns the store. */
-export async function openGateway({ config, vault, store: plain, print, on }: GatewayOptions): Promise<Gateway> {
+export async function openGateway({
+  config,
+  vault,
+  store: plain,
+  archive,
+  print,
+  on,
+}: GatewayOptions): Promise<Gateway> {
   const masks = masksOf(vault);
   const mask = (text: string) => maskPatterns(masks.text(text));
   redactLog(masks.text);
   const store = maskingStrangers(plain, masks);
   const published = keepPublished(store, config);
   let escalation: Escalation | undefined;
-  const notes = () => escalation?.notes() ?? [];
+  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, mask: masks.bytes });
+  const pageNotes = () => escalation?.notes() ?? [];
+  const logNotes = () => [...store.notes(), ...archiver.notes()];
+  const notes = () => [...pageNotes(), ...logNotes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
   const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
   // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
@@ -58,9 +73,11 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     sends,
     durability: store.about.durability,
     sending: sender?.underWay() ?? 0,
-    notes: notes(),
+    notes: pageNotes(),
+    log_notes: logNotes(),
     spool: server.spool(),
   });
+  const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
   const pagers = pagersFrom(config, (name) => vault.keyId(name));
@@ -91,7 +108,8 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     (over ??= (async () => {
       await server.drain(delay);
       published.stop();
-      await Promise.all([announcer, sender, reaper, escalation, heartbeat].map((loop) => loop?.stop()));
+      const loops = [announcer, sender, drainer, reaper, archiver, escalation, heartbeat];
+      await Promise.all(loops.map((loop) => loop?.stop()));
       log.info("gateway stopped");
     })());
   return {
@@ -121,6 +139,14 @@ function maskingStrangers(store: Store, masks: Masks): Store {
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
+}
+
+const drainAgainAfter = 5000;
+
+/** Moves the logs that wait in the store to the files of this gateway. `name` is what the others call it. */
+function startDrainer(store: Store, name: string): { stop(): Promise<void> } {
+  if (store.about.kind === "sqlite") return { stop: async () => {} };
+  return startLoop("drain", { store }, async () => ((await store.drain(name)) ? 0 : drainAgainAfter));
 }
 
 /** Publishes lanes, locks and lease numbers, and again while the store cannot be reached or may have forgotten them. */

@@ -1,3 +1,4 @@
+import { MeshError } from "../core/error.ts";
 import { isOver } from "../core/records.ts";
 import type { OperatorStore } from "../stores/store.ts";
 
@@ -10,6 +11,8 @@ export interface LogWish {
   follow: boolean;
   /** Hides secrets without changing the length, so that `from` means the same bytes next time. */
   mask: (bytes: Uint8Array) => Uint8Array;
+  /** What to end with where the store can read no further; without it the stream fails with what the store threw. */
+  brokenOff?: (fault: MeshError) => string;
   /** Fires when nobody listens any more. */
   signal: AbortSignal;
 }
@@ -23,9 +26,15 @@ export function logStream(store: Pick<OperatorStore, "show" | "readLog">, wish: 
   const pages = logPages(store, wish);
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await pages.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      try {
+        const { done, value } = await pages.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (fault) {
+        if (!wish.brokenOff || !(fault instanceof MeshError)) throw fault;
+        controller.enqueue(new TextEncoder().encode(wish.brokenOff(fault)));
+        controller.close();
+      }
     },
     async cancel() {
       await pages.return();
@@ -63,6 +72,8 @@ async function page(
 ): Promise<Uint8Array> {
   const { bytes, size } = await store.readLog(run_id, attempt, from, pageSize);
   const last = over && from + bytes.length >= size;
+  // The rest of this line is kept by another gateway: the next read says so.
+  const elsewhere = bytes.length < pageSize && from + bytes.length < size;
   const whole = bytes.lastIndexOf(newline) + 1;
-  return last || (whole === 0 && bytes.length >= pageSize) ? bytes : bytes.subarray(0, whole);
+  return last || (whole === 0 && (elsewhere || bytes.length >= pageSize)) ? bytes : bytes.subarray(0, whole);
 }

@@ -20,7 +20,13 @@ export function rulesOf(config: Config): Rules {
     lanes: Object.fromEntries(lanes) as Rules["lanes"],
     locks: config.locks,
     lease: { ttl_ms: config.lease.ttl, heartbeat_ms: config.lease.heartbeat, fence_ms: config.lease.fence },
-    keep: { runs_ms: config.keep.runs, logs_ms: config.keep.logs, deliveries: config.keep.deliveries },
+    keep: {
+      runs_ms: config.keep.runs,
+      logs_ms: config.keep.logs,
+      log_bytes: config.keep.log_bytes,
+      deliveries: config.keep.deliveries,
+    },
+    log_limit: config.logs.limit,
     admin_url: config.gateway.admin.url ?? null,
   };
 }

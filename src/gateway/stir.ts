@@ -23,6 +23,7 @@ export const nap: Sleep = (ms, signal) =>
     signal?.addEventListener("abort", done);
   });
 
+const stirredBy = { announce: "events", send: "posts", drain: "logs" } as const;
 const longestWait = 30_000;
 const firstPause = 100;
 const longestPause = 10_000;
@@ -32,7 +33,7 @@ const longestPause = 10_000;
  * store stirs or somebody wakes the loop. A turn that throws is tried again, ever more slowly, up to every 10 s.
  */
 export function startLoop(
-  name: "announce" | "send",
+  name: keyof typeof stirredBy,
   { store, sleep = nap }: { store: Pick<Store, "stirred">; sleep?: Sleep },
   turn: () => Promise<number>,
 ): Loop {
@@ -48,7 +49,7 @@ export function startLoop(
   };
   const arm = (): Promise<void> => {
     const armed = store
-      .stirred(name === "announce" ? "events" : "posts", { ms: longestWait, signal: over.signal })
+      .stirred(stirredBy[name], { ms: longestWait, signal: over.signal })
       .catch(() => sleep(longestPause, over.signal))
       .then(() => {
         stirring = undefined;

@@ -32,8 +32,8 @@ export function nodeVerbs(store: NodeStore): Record<string, Verb> {
       return said(await (wait_ms > 0 ? store.renew(node, held, wait) : store.renew(node, held)));
     },
     async log({ url, bytes }) {
-      const where = parsed(Object.fromEntries(new URL(url).searchParams), wire.logAsked);
-      return said({ next: await store.log({ ...where, bytes }) });
+      const { late, ...where } = parsed(Object.fromEntries(new URL(url).searchParams), wire.logAsked);
+      return said({ next: await store.log({ ...where, bytes, ...(late && { late: true }) }) });
     },
     finish: async (call) => said({ said: await store.finish(asked(call, wire.resultSchema)) }),
     report: async (call) => said({ said: await store.report(asked(call, wire.reportSchema)) }),

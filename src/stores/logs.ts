@@ -1,122 +1,121 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
-import { readdir, rm, stat } from "node:fs/promises";
+import { linkSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
+import { log } from "../log.ts";
+import { appendTo, isFull, nameOf, putAt, readFrom } from "./logs/file.ts";
+import { archivedMark, filesOf, type Keep, type RunFiles, runsIn, sweep } from "./logs/sweep.ts";
 import type { LogSlice } from "./store.ts";
 
-/** Bytes that are kept of one attempt's log; what comes after is dropped, and a last line says so. */
-export const logLimit = 64 * 1024 * 1024;
+export { isFull } from "./logs/file.ts";
+export type { RunFiles } from "./logs/sweep.ts";
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-export interface Logs {
-  /** Appends what is new of `bytes`, that begin at `offset`; answers the offset wanted next. A gap is refused by a smaller answer. */
-  append(run_id: string, attempt: number, offset: number, bytes: Uint8Array): number;
-  /** Reads at most `limit` bytes from byte `from`; an attempt without a log reads as empty. */
-  read(run_id: string, attempt: number, from: number, limit: number): LogSlice;
-  /** Deletes the logs that nobody has written to since `before` (epoch ms), but those of runs that are `wanted`. */
-  sweep(before: number, wanted: (run_id: string) => boolean): Promise<void>;
+/** One file of logs: an attempt's, from byte `from` of it on. */
+export interface LogPart {
+  run_id: string;
+  attempt: number;
+  from: number;
 }
 
-/** Opens the logs under `folder`: one file per attempt, `<run>/<attempt>.log`, for the owner's eyes only. */
-export function openLogs(folder: string, limit = logLimit): Logs {
-  const cut = new TextEncoder().encode(`\n[log cut here: ${limit} bytes are kept of an attempt]\n`);
+/** The logs of runs under one folder: one file per attempt, `<run>/<attempt>.log`, for the owner's eyes only. */
+export interface Logs {
+  /** Appends what is new of `bytes`, that begin at `offset`; answers the offset wanted next. A gap is refused by a smaller answer. */
+  append(run_id: string, attempt: number, offset: number, bytes: Uint8Array, limit: number): number;
+  /** Writes `bytes` at byte `at` of the attempt's log and answers when they are on the disk; the same again changes nothing. */
+  put(part: LogPart, at: number, bytes: Uint8Array): Promise<void>;
+  /** Reads at most `limit` bytes from byte `at` of the attempt's log, here or in the archive; null where neither has it. */
+  read(part: LogPart, at: number, limit: number): Promise<LogSlice | null>;
+  /** Deletes what is too old or too much, but the logs of runs that are `wanted`. */
+  sweep(keep: Omit<Keep, "archived">, wanted: (run_id: string) => boolean | Promise<boolean>): Promise<void>;
+  /** The runs that have logs here, and the logs of one. */
+  runs(): Promise<string[]>;
+  filesOf(run_id: string): Promise<RunFiles | null>;
+  /** Notes that the archive has the first `size` bytes of a file. */
+  mark(run_id: string, name: string, size: number): void;
+  /** Names this folder among those of all gateways; made when it is first asked for, and kept in it. */
+  place(): string;
+  notes(): string[];
+}
+
+const askArchiveAgainAfter = 30_000;
+
+/** Opens the logs under `folder`; what is not there (any more) is read from the archive. */
+export function openLogs(folder: string, archive?: Archive): Logs {
+  const notThere = new Map<string, number>();
+  let fullAt = Number.NEGATIVE_INFINITY;
+  const full = new TextEncoder().encode("\n[the rest is left out here: the disk of the gateway was full]\n");
+  const onFull = (cause: unknown): void => {
+    if (performance.now() - fullAt > stillFull) log.error("logs cut short", { why: "the disk is full", cause });
+    fullAt = performance.now();
+  };
+  const pathOf = (run_id: string, attempt: number, from = 0) => join(folder, nameOf(run_id, attempt, from));
+
+  async function archived({ run_id, attempt, from }: LogPart, at: number, limit: number): Promise<LogSlice | null> {
+    const name = nameOf(run_id, attempt, from);
+    if (!archive || performance.now() < (notThere.get(name) ?? 0)) return null;
+    const found = await archive.read(name, at - from, limit);
+    if (notThere.size > 1000) notThere.clear();
+    if (!found) notThere.set(name, performance.now() + askArchiveAgainAfter);
+    return found && { bytes: found.bytes, next: at + found.bytes.length, size: from + found.size };
+  }
+
   return {
-    append: (run_id, attempt, offset, bytes) =>
-      withFile(pathOf(folder, run_id, attempt), "append", (file) => append(file, offset, bytes, limit, cut)),
+    append: (run_id, attempt, offset, bytes, limit) =>
+      appendTo(pathOf(run_id, attempt), offset, bytes, { limit, overLimit: overLimit(limit), full, onFull }),
 
-    read: (run_id, attempt, from, most) =>
-      withFile(pathOf(folder, run_id, attempt), "read", (file) => read(file, from, most)) ?? {
-        bytes: new Uint8Array(),
-        next: 0,
-        size: 0,
-      },
-
-    async sweep(before, wanted) {
-      const runs = await readdir(folder).catch(() => []);
-      for (const run_id of runs.filter((name) => uuid.test(name) && !wanted(name))) {
-        const path = join(folder, run_id);
-        if ((await lastWritten(path)) <= before && !wanted(run_id)) await rm(path, { recursive: true, force: true });
+    async put({ run_id, attempt, from }, at, bytes) {
+      try {
+        await putAt(pathOf(run_id, attempt, from), at - from, bytes);
+      } catch (error) {
+        if (error instanceof MeshError && isFull(error.cause)) onFull(error.cause);
+        throw error;
       }
     },
+
+    async read(part, at, limit) {
+      const found = readFrom(pathOf(part.run_id, part.attempt, part.from), at - part.from, limit);
+      if (!found) return await archived(part, at, limit);
+      return { bytes: found.bytes, next: part.from + found.next, size: part.from + found.size };
+    },
+
+    sweep: (keep, wanted) => sweep(folder, { ...keep, archived: archive !== undefined }, wanted),
+    runs: () => runsIn(folder),
+    filesOf: (run_id) => filesOf(folder, run_id),
+
+    mark(run_id, name, size) {
+      const path = join(folder, run_id, name + archivedMark);
+      writeFileSync(path, "", { mode: 0o600 });
+      truncateSync(path, size);
+    },
+
+    place: () => placeOf(folder),
+    notes: () => (performance.now() - fullAt < stillFull ? ["logs are cut short: the disk of state_dir is full"] : []),
   };
 }
 
-function append(file: number, offset: number, bytes: Uint8Array, limit: number, cut: Uint8Array): number {
-  const { size } = fstatSync(file);
-  // The last line is written: the rest is dropped, and counted as taken so that the node goes on.
-  if (size > limit) return Math.max(offset, 0) + bytes.length;
-  if (offset > size) return size;
-  const fresh = bytes.subarray(size - offset);
-  if (fresh.length === 0) return size;
-  const room = limit - size;
-  if (fresh.length <= room) return size + writeAll(file, fresh);
-  writeAll(file, Buffer.concat([fresh.subarray(0, room), cut]));
-  return offset + bytes.length;
-}
+const stillFull = 600_000;
 
-/** A full disk may take a part: the file's length tells, and the node sends the rest again. */
-function writeAll(file: number, bytes: Uint8Array): number {
-  let written = 0;
-  while (written < bytes.length) written += writeSync(file, bytes, written);
-  return written;
-}
+const overLimit = (limit: number): Uint8Array =>
+  new TextEncoder().encode(`\n[the rest is left out here: ${limit} bytes are kept of an attempt]\n`);
 
-function read(file: number, from: number, limit: number): LogSlice {
-  const { size } = fstatSync(file);
-  const start = Math.min(Math.max(0, from), size);
-  const bytes = new Uint8Array(Math.min(Math.max(0, limit), size - start));
-  const got = bytes.length === 0 ? 0 : readSync(file, bytes, 0, bytes.length, start);
-  return { bytes: bytes.subarray(0, got), next: start + got, size };
-}
+const uuid = /^[0-9a-f-]{36}$/;
 
-/** A run's id becomes a path: nothing but a UUID may, and an attempt that is a number. */
-function pathOf(folder: string, run_id: string, attempt: number): string {
-  if (!uuid.test(run_id)) throw new MeshError("data", `not a run's id: ${JSON.stringify(run_id)}`);
-  if (!Number.isSafeInteger(attempt) || attempt < 0) throw new MeshError("data", `not an attempt: ${attempt}`);
-  return join(folder, run_id, `${attempt}.log`);
-}
-
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
-
-function withFile<T>(path: string, to: "append", use: (file: number) => T): T;
-function withFile<T>(path: string, to: "read", use: (file: number) => T): T | null;
-function withFile<T>(path: string, to: "append" | "read", use: (file: number) => T): T | null {
-  let file: number | undefined;
+function placeOf(folder: string): string {
+  const path = join(folder, "place");
   try {
-    file = to === "read" ? openSync(path, O_RDONLY | O_NOFOLLOW) : openToAppend(path);
-    return use(file);
-  } catch (cause) {
-    if (to === "read" && codeOf(cause) === "ENOENT") return null;
-    throw new MeshError("unavailable", `could not ${to} a run's log: ${codeOf(cause)}`, {
-      hint: "look at the free space and the owner of state_dir",
-      cause,
-    });
-  } finally {
-    if (file !== undefined) closeSync(file);
+    const said = readFileSync(path, "utf8").trim();
+    if (uuid.test(said)) return said;
+  } catch {
+    // Nobody has asked yet.
   }
-}
-
-function openToAppend(path: string): number {
-  const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const made = `${path}.${crypto.randomUUID()}`;
+  writeFileSync(made, `${crypto.randomUUID()}\n`, { mode: 0o600 });
   try {
-    return openSync(path, flags, 0o600);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-    mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
-    return openSync(path, flags, 0o600);
+    linkSync(made, path); // whole, and the first one wins
+  } catch {
+    // Another process was faster.
   }
-}
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error);
-
-async function lastWritten(folder: string): Promise<number> {
-  const files = await readdir(folder).catch(() => []);
-  const times = await Promise.all(
-    [folder, ...files.map((file) => join(folder, file))].map(
-      async (path) => (await stat(path).catch(() => null))?.mtimeMs ?? 0,
-    ),
-  );
-  return Math.max(...times);
+  rmSync(made, { force: true });
+  return readFileSync(path, "utf8").trim();
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
 import type { Secret } from "../core/secret.ts";
 import type { StoreUrl } from "../core/store-url.ts";
@@ -11,6 +12,8 @@ export interface StorePlace {
   pool: string;
   state_dir: string;
   store_password?: Secret | undefined;
+  /** Where logs are read from that are no longer under `state_dir`. */
+  archive?: Archive | undefined;
   /** The gateway that this machine reaches in place of a store, if any. */
   node?: Way & { connect?: string | undefined; token?: Secret | undefined; timeout: number };
 }
@@ -18,7 +21,7 @@ export interface StorePlace {
 /** Opens the store as its owner: the gateway's way in. A Redis may be down; a volatile one is refused (78), a file with another owner too (75). */
 export async function openOwned(place: StorePlace): Promise<Store> {
   refuseNode(place);
-  if (place.store.kind === "sqlite") return await sqlite(place.store.path, place.state_dir, "owner");
+  if (place.store.kind === "sqlite") return await sqlite(place, place.store.path, "owner");
   const store = await redis(place);
   await store.ready();
   return store;
@@ -64,7 +67,7 @@ async function openHere(place: StorePlace): Promise<Opened> {
   for (const end = performance.now() + patience; ; await new Promise((next) => setTimeout(next, lookAgainAfter))) {
     if (await isOwned(socketOf(place))) return { store: await openRemote({ socket: socketOf(place) }), own: null };
     try {
-      return owned(await sqlite(place.store.path, place.state_dir, "visitor"));
+      return owned(await sqlite(place, place.store.path, "visitor"));
     } catch (error) {
       // An owner that has just begun, or is about to end, has the file and answers no socket.
       const isTaken = error instanceof MeshError && error.kind === "later";
@@ -125,13 +128,13 @@ async function overHttps(gateway: GatewayPlace): Promise<NodeStore> {
   return await openOverHttps(gateway);
 }
 
-async function sqlite(path: string, state_dir: string, role: "owner" | "visitor"): Promise<Store> {
+async function sqlite({ state_dir, archive }: StorePlace, path: string, role: "owner" | "visitor"): Promise<Store> {
   const { openSqlite } = await import("./sqlite.ts");
-  return await openSqlite({ path, state_dir, role });
+  return await openSqlite({ path, state_dir, archive, role });
 }
 
-async function redis({ store, pool, store_password }: StorePlace) {
+async function redis({ store, pool, state_dir, archive, store_password }: StorePlace) {
   const { openRedis } = await import("./redis.ts");
   if (store.kind !== "redis") throw new TypeError("not a redis store");
-  return await openRedis({ url: store, pool, ...(store_password && { password: store_password }) });
+  return await openRedis({ url: store, pool, state_dir, archive, ...(store_password && { password: store_password }) });
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
 import { Bell } from "./bell.ts";
 import { openLogs } from "./logs.ts";
@@ -8,7 +9,7 @@ import { failureOf } from "./sqlite/failure.ts";
 import { openFile } from "./sqlite/file.ts";
 import { finishing } from "./sqlite/finish.ts";
 import { holding } from "./sqlite/hold.ts";
-import { firstRules, type Inside } from "./sqlite/inside.ts";
+import type { Inside } from "./sqlite/inside.ts";
 import { surveying } from "./sqlite/lanes.ts";
 import { leasing } from "./sqlite/lease.ts";
 import { listing } from "./sqlite/list.ts";
@@ -27,6 +28,8 @@ export interface SqliteOptions {
   path: string;
   /** Where the logs of runs are kept. */
   state_dir: string;
+  /** Where logs are read from that are here no more. */
+  archive?: Archive | undefined;
   now?: () => number;
   /** An owner keeps the file; a visitor is a short command while nobody owns it. */
   role?: Role;
@@ -39,25 +42,28 @@ export interface SqliteOptions {
 export async function openSqlite({
   path: given,
   state_dir,
+  archive,
   now = Date.now,
   role = "owner",
 }: SqliteOptions): Promise<Store> {
   const path = resolve(given);
   const unlock = await takeLock(path, role);
   try {
-    return open(path, resolve(state_dir), now, { unlock, role });
+    return open(path, resolve(state_dir), { now, unlock, role, archive });
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function open(
-  path: string,
-  state_dir: string,
-  now: () => number,
-  { unlock, role }: { unlock: () => void; role: Role },
-): Store {
+interface Means {
+  now: () => number;
+  unlock: () => void;
+  role: Role;
+  archive: Archive | undefined;
+}
+
+function open(path: string, state_dir: string, { now, unlock, role, archive }: Means): Store {
   const db = openFile(path);
   const writer = openWriter(db);
   const { commit } = writer;
@@ -65,7 +71,7 @@ function open(
   const inside: Inside = {
     db,
     now,
-    rules: publishedRules(db) ?? firstRules,
+    rules: publishedRules(db),
     commit,
     look(ask) {
       if (closed) throw new MeshError("unavailable", "the store is closed");
@@ -79,7 +85,7 @@ function open(
     events: new Bell(),
     posts: new Bell(),
   };
-  const logs = openLogs(resolve(state_dir, "logs"));
+  const logs = openLogs(resolve(state_dir, "logs"), archive);
 
   const change = changes(inside);
   const accept = accepting(inside, change);
@@ -87,7 +93,7 @@ function open(
   const locks = holding(inside);
   const lanes = surveying(inside, locks, pauses);
   const { lease, renew, reap, spare } = leasing(inside, change, paused, locks);
-  const { finish, cancel, drop, holds } = finishing(inside, change);
+  const { finish, cancel, drop, mayLog } = finishing(inside, change);
   const { events, isForgettable, forget, expand, report } = telling(inside);
   const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
   const { list, show, posts } = listing(inside);
@@ -107,9 +113,18 @@ function open(
     renew,
     finish: (result) => commit(() => finish(result)),
     report: (said) => commit(() => report(said)),
-    log: ({ run_id, attempt, node, offset, bytes }) =>
-      read(() => (holds(run_id, attempt, node) ? logs.append(run_id, attempt, offset, bytes) : "stale")),
-    readLog: (run_id, attempt, from, limit) => read(() => logs.read(run_id, attempt, from, limit)),
+    log: (chunk) =>
+      read(() => {
+        const { run_id, attempt, offset, bytes } = chunk;
+        return mayLog(chunk) ? logs.append(run_id, attempt, offset, bytes, inside.rules.log_limit) : "stale";
+      }),
+    async readLog(run_id, attempt, from, limit) {
+      const found = await read(() => logs.read({ run_id, attempt, from: 0 }, from, limit));
+      return found ?? { bytes: new Uint8Array(), next: 0, size: 0 };
+    },
+    // Its logs are files from the first byte.
+    drain: async () => false,
+    notes: () => logs.notes(),
     list: (filter) => read(() => list(filter)),
     show: (id) => read(() => show(id)),
     cancel: (run_id, why) => commit(() => cancel(run_id, why)),

@@ -22,7 +22,7 @@ export interface Wait {
 }
 
 /** What a gateway waits for. */
-export type Stirring = "events" | "posts";
+export type Stirring = "events" | "posts" | "logs";
 
 export interface Held {
   run_id: string;
@@ -48,6 +48,8 @@ export interface Lease {
   heartbeat_ms: number;
   fence_ms: number;
   timeout_ms: number;
+  /** Bytes that are kept of this attempt's log; a node ships no more. */
+  log_limit: number;
   /** The page of this run on the admin side, or null where no `admin.url` is configured. */
   run_url: string | null;
 }
@@ -66,7 +68,12 @@ export interface LogChunk extends Held {
   /** Bytes of this attempt's log that the caller believes are stored. */
   offset: number;
   bytes: Uint8Array;
+  /** The caller knows that the attempt is over for it, and hands in the rest of its log. */
+  late?: boolean;
 }
+
+/** How long after an attempt is over its node may still hand in the rest of its log. */
+export const lateLogs_ms = 86_400_000;
 
 /** The five verbs of a node, and no more: this is all that a worker can reach. */
 export interface NodeStore {
@@ -74,7 +81,10 @@ export interface NodeStore {
   lease(ask: LeaseAsk, wait?: Wait): Promise<Lease | null>;
   /** Extends the leases at once; then, given `wait`, answers early when a word becomes other than ok, and at the end of the wait. */
   renew(node: string, held: Held[], wait?: Wait): Promise<Renewal>;
-  /** Appends; answers the offset wanted next (bytes before it are kept, a gap is refused by answering a smaller one), or stale. */
+  /**
+   * Appends; answers the offset wanted next (bytes before it are kept, a gap is refused by answering a smaller one), or stale.
+   * What is `late` is taken for a day from the node that had the attempt, whoever has the run by then.
+   */
   log(chunk: LogChunk): Promise<number | "stale">;
   /** Ends the attempt; "ok" again for a repeat, "stale" when the run was leased again, reaped or ended otherwise. */
   finish(result: Result): Promise<"ok" | "stale">;
@@ -100,7 +110,9 @@ export interface Rules {
   locks: Record<string, number>;
   lease: { ttl_ms: number; heartbeat_ms: number; fence_ms: number };
   /** `gateways_ms`: how long the row of a gateway that fell silent is kept; a day where unsaid. */
-  keep: { runs_ms: number; logs_ms: number; deliveries: number; gateways_ms?: number };
+  keep: { runs_ms: number; logs_ms: number; log_bytes: number; deliveries: number; gateways_ms?: number };
+  /** Bytes that are kept of one attempt's log. */
+  log_limit: number;
   admin_url: string | null;
 }
 
@@ -401,6 +413,13 @@ export interface OperatorStore {
 export interface Store extends NodeStore, OperatorStore {
   /** What the store is and how durable, in words: `sqlite, power-safe`. */
   readonly about: { kind: "sqlite" | "redis"; durability: string };
+  /**
+   * Moves the next piece of a log that waits in the store to the files of this gateway, which is called `name`; false where none
+   * waits. Killed at any point it neither loses nor doubles a byte.
+   */
+  drain(name: string): Promise<boolean>;
+  /** What people must know of it although it works. */
+  notes(): string[];
   /** Proves that the store can be written now, or throws. */
   check(): Promise<void>;
   publish(rules: Rules): Promise<void>;
@@ -432,6 +451,6 @@ export interface Store extends NodeStore, OperatorStore {
   unheard(age_ms: number, limit: number): Promise<Unheard[]>;
   /** Deletes what is older than `keep`, and the rows of gateways that fell silent; answers how many runs went. */
   sweep(): Promise<number>;
-  /** Resolves when there may be an event to expand or a post to claim, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */
+  /** Resolves when there may be an event to expand, a post to claim or a log to drain, as asked, when the wait is over, or when its signal fires. Each caller brings a signal of its own. */
   stirred(what: Stirring, wait: Wait): Promise<void>;
 }

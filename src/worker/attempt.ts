@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "../core/error.ts";
+import { logBounds } from "../core/log-bounds.ts";
 import type { Result } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { Held, Lease } from "../stores/store.ts";
@@ -10,7 +11,7 @@ import { environmentOf } from "./environment.ts";
 import type { House } from "./house.ts";
 import { endGently, endStragglers, kinSoon } from "./kin.ts";
 import { Heartbeat, type Summons } from "./lease.ts";
-import { forgetOrphan, nameOf, noteOrphan, removeDir } from "./orphans.ts";
+import { forgetOrphan, logName, nameOf, noteOrphan, removeDir } from "./orphans.ts";
 import type { Process } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { finish, type Outcome, outcomeOf, readResult, resultOf } from "./result.ts";
@@ -34,7 +35,7 @@ const pipeDrain = 2000;
 const logDrain = 30_000;
 const stoppedDrain = 2000;
 const longestTime = 86_400_000;
-// A node that was cut off has nothing else to do, and until the run is leased again its log is taken: the attempt is lost, not what it said.
+// A node that was cut off has nothing else to do. What is not shipped by then follows late.
 const fencedDrain = 600_000;
 
 /**
@@ -59,7 +60,8 @@ export async function runAttempt(house: House, lease: Lease, sent: number, asks:
     } else await run(house, lease, heartbeat, asks, ready);
   } finally {
     await forgetOrphan(house.node.work_dir, held);
-    await removeDir(dir);
+    if ("shipped" in ready && ready.shipped.missing > 0) house.keepLog(ready.shipped, dir);
+    else await removeDir(dir);
   }
 }
 
@@ -81,7 +83,8 @@ async function prepare(house: House, lease: Lease, dir: string): Promise<Ready |
   const files = { task: join(dir, "task.json"), result: join(dir, "result") };
   await writeFile(files.task, JSON.stringify(task), { mode: 0o600, flag: "wx" });
   const env = environmentOf(lease, files, { node, own: process.env, isOwn: house.isOwn });
-  const shipped = await ShippedLog.open(house, held, join(dir, "log"));
+  const room = logBounds(lease.log_limit).head;
+  const shipped = await ShippedLog.open(house, held, join(dir, logName), room);
   let script: Script | undefined;
   try {
     script = openScript(path, { dir, env, pipe: house.pipes.take() });
@@ -103,14 +106,14 @@ async function abandon({ script, shipped }: { script: Script | undefined; shippe
   script?.signal("SIGKILL");
   await script?.exited;
   script?.close();
-  await shipped.close(0);
+  await shipped.close();
 }
 
 async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks, ready: Ready): Promise<void> {
   const { script, shipped, resultFile } = ready;
   const held: Held = { run_id: lease.task.run_id, attempt: lease.attempt };
   const started_at = house.clock.now();
-  const pump = new Pump(house, shipped, script.output);
+  const pump = new Pump(house, shipped, script.output, lease.log_limit);
   const awake = keepAwake(house.caffeinate, script.pid);
   script.go();
   log.info("script started", { ...held, script: lease.task.script, pid: script.pid });
@@ -126,33 +129,32 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   script.close();
   // Said before the rest of the log is shipped, for that may take as long as the cut.
   if (cause === "fence") await settle(house, held, heartbeat, asks, cause, { ended, started_at });
-  const missing = await shipRest(house, shipped, cause, heartbeat, asks);
-  if (missing > 0) log.warn("log cut short", { ...held, bytes: missing });
+  await shipRest(house, shipped, cause, heartbeat, asks);
+  if (shipped.missing === 0) await shipped.close();
   if (cause === "fence") return;
   const said = await readResult(resultFile);
   const facts = { ended, ended_at, started_at, said, tail: pump.tail, failing_target: pump.failingTarget };
   await settle(house, held, heartbeat, asks, cause, facts);
 }
 
-/** Ships what is left of a log, for as long as that can do any good; answers the bytes that stayed behind. */
+/** Ships what is left of a log, for as long as the result should wait for it. */
 async function shipRest(
   { clock }: House,
   shipped: ShippedLog,
   cause: Cause,
   heartbeat: Heartbeat,
   { drain, stop }: Asks,
-): Promise<number> {
-  if (cause === "stop" || cause === "stale") return await shipped.close(stoppedDrain);
-  if (cause === "fence" && !drain.aborted) return await shipped.close(fencedDrain, drain);
-  if (drain.aborted) return await shipped.close(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop);
+): Promise<void> {
+  if (cause === "stop" || cause === "stale") return void (await shipped.shipped(stoppedDrain));
+  if (cause === "fence" && !drain.aborted) return void (await shipped.shipped(fencedDrain, drain));
+  if (drain.aborted) return void (await shipped.shipped(Math.min(logDrain, heartbeat.left / 2 || logDrain), stop));
   // The lease is kept meanwhile: what an outage held back may take its time, and the result comes after it.
   const over = new AbortController();
   const stuck = new AbortController();
   void keepLease();
   void findStuck();
-  const missing = await shipped.close(longestTime, AbortSignal.any([stop, stuck.signal]));
+  await shipped.shipped(longestTime, AbortSignal.any([stop, stuck.signal]));
   over.abort();
-  return missing;
 
   async function keepLease(): Promise<void> {
     // Most logs are shipped by then.

@@ -22,6 +22,16 @@ export type WorkerEvent =
   | { what: "finished"; result: Result; answer: "ok" | "stale" | "unreached" }
   | ({ what: "lost"; why: "fence" | "stale" } & Held);
 
+/** The log of an attempt that is over, of which the store has not everything. */
+export interface UnshippedLog {
+  readonly held: Held;
+  /** Bytes that the store does not have. */
+  readonly missing: number;
+  /** Waits until everything is shipped or refused, at most `ms` or until the signal fires; answers what is missing. */
+  shipped(ms: number, hurry?: AbortSignal): Promise<number>;
+  close(): Promise<void>;
+}
+
 /** What every part of one worker shares. */
 export interface House {
   store: NodeStore;
@@ -39,6 +49,8 @@ export interface House {
   pipes: PipeShelf;
   /** The program that keeps a Mac awake; null where there is none. */
   caffeinate: string | null;
+  /** Takes a log that the store could not take in time, and the folder it is in. */
+  keepLog: (log: UnshippedLog, dir: string) => void;
   on: (event: WorkerEvent) => void;
   /** Milliseconds between SIGTERM and SIGKILL after a timeout or a cancel. */
   grace: number;

@@ -14,6 +14,9 @@ type Orphan = z.output<typeof record>;
 export const nameOf = ({ run_id, attempt }: Held): string =>
   `${run_id.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 100)}-${attempt}`;
 
+/** What an attempt's log is called in its folder. */
+export const logName = "log";
+
 const fileOf = (workDir: string, held: Held): string => join(workDir, "orphans", `${nameOf(held)}.json`);
 
 /**
@@ -84,13 +87,38 @@ async function groupOf({ pid, started, run, attempt }: Orphan): Promise<number |
   return told.some(({ group }) => group === pid) ? pid : null;
 }
 
-/** Removes the folders of attempts that nobody runs; only folders that this worker's kind made. */
+/** Removes the folders of attempts that nobody runs; only folders that this worker's kind made. A log in one stays, for it may not be shipped yet. */
 async function removeLeftovers(workDir: string): Promise<void> {
   for (const name of await readdir(workDir)) {
-    if (!/^[\w-]+-\d+$/.test(name)) continue;
     const dir = join(workDir, name);
-    if (await stat(join(dir, "task.json")).catch(() => null)) await removeDir(dir);
+    if (!/^[\w-]+-\d+$/.test(name) || !(await stat(join(dir, "task.json")).catch(() => null))) continue;
+    const { size = 0 } = (await stat(join(dir, logName)).catch(() => null)) ?? {};
+    await (size > 0 ? keepOnlyLog(dir) : removeDir(dir));
   }
+}
+
+const heldIn = z.object({ run_id: z.string() });
+
+/** Lists the logs that earlier attempts left in the work folder. */
+export async function leftoverLogs(workDir: string): Promise<{ held: Held; dir: string }[]> {
+  const found: { held: Held; dir: string }[] = [];
+  for (const name of await readdir(workDir)) {
+    const dir = join(workDir, name);
+    const attempt = /^[\w-]+-(\d+)$/.exec(name)?.[1];
+    if (attempt === undefined || !existsSync(join(dir, logName))) continue;
+    const task = await readFile(join(dir, "task.json"), "utf8")
+      .then(JSON.parse)
+      .catch(() => null);
+    const { data } = heldIn.safeParse(task);
+    if (data) found.push({ held: { ...data, attempt: Number(attempt) }, dir });
+  }
+  return found;
+}
+
+/** Removes all that a script left in its folder, but the log and whose it is. */
+export async function keepOnlyLog(dir: string): Promise<void> {
+  const names = await readdir(dir).catch(() => []);
+  for (const name of names) if (name !== logName && name !== "task.json") await removeDir(join(dir, name));
 }
 
 /** Removes a folder with all that a script left in it; what cannot be removed is only logged. */

@@ -7,6 +7,7 @@ import { version as ownVersion } from "../version.ts";
 import type { Asks } from "./attempt.ts";
 import { type Clock, realClock } from "./clock.ts";
 import type { House, NodeOptions, WorkerEvent } from "./house.ts";
+import { LateLogs } from "./late.ts";
 import { lockWorkDir } from "./lock.ts";
 import { Loop } from "./loop.ts";
 import { endOrphans } from "./orphans.ts";
@@ -45,14 +46,17 @@ export interface Worker {
 const defaultGrace = 10_000;
 const defaultStopGrace = 2000;
 const usualCaffeinate = process.platform === "darwin" ? "/usr/bin/caffeinate" : null;
+// A worker that ends leaves what is not shipped by then to the next one of its folder.
+const lateGoodbye = 2000;
 
 /** Starts the worker of one node: it leases runs, runs their scripts, ships their logs and says how they ended. */
 export function startWorker(options: WorkerOptions): Worker {
   const drain = new AbortController();
   const stop = new AbortController();
   const asks = { drain: drain.signal, stop: stop.signal };
+  const late = new LateLogs();
   return {
-    done: work(houseOf(options), asks, options.once ?? false),
+    done: work(houseOf(options, late), late, asks, options.once ?? false),
     drain: () => drain.abort(),
     stop: () => {
       drain.abort();
@@ -61,7 +65,10 @@ export function startWorker(options: WorkerOptions): Worker {
   };
 }
 
-function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest }: WorkerOptions): House {
+function houseOf(
+  { store, node, version = ownVersion, clock = realClock, ...rest }: WorkerOptions,
+  late: LateLogs,
+): House {
   const grace = rest.grace ?? defaultGrace;
   const workDir = resolve(node.work_dir);
   const passed = passedSecrets(node);
@@ -81,6 +88,7 @@ function houseOf({ store, node, version = ownVersion, clock = realClock, ...rest
     isOwn: (text) => masks().isOwn(text),
     pipes: new PipeShelf(workDir),
     caffeinate: rest.caffeinate === undefined ? usualCaffeinate : rest.caffeinate,
+    keepLog: (shipped, dir) => late.keep(shipped, dir),
     on: rest.on ?? (() => undefined),
     grace,
     stopGrace: Math.min(grace, defaultStopGrace),
@@ -104,11 +112,12 @@ function passedSecrets({ pass_env }: NodeOptions): string[] {
   return pass_env.filter(namesSecret).flatMap((name) => process.env[name] ?? []);
 }
 
-async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "nothing"> {
+async function work(house: House, late: LateLogs, asks: Asks, once: boolean): Promise<"ran" | "nothing"> {
   const { node } = house;
   const lock = await lockWorkDir(node.work_dir);
   try {
     await endOrphans(node.work_dir);
+    await late.adopt(house);
     log.info("worker started", { mesh_node_id: node.id, labels: node.labels, concurrency: node.concurrency });
     const loop = new Loop(house, asks, lock.place);
     if (once) return await loop.once();
@@ -116,6 +125,7 @@ async function work(house: House, asks: Asks, once: boolean): Promise<"ran" | "n
     log.info("worker stopped", { mesh_node_id: node.id });
     return "ran";
   } finally {
+    await late.close(asks.stop.aborted ? 0 : lateGoodbye);
     house.pipes.close();
     await lock.release();
   }

@@ -20,7 +20,13 @@ test("loads the example as it stands", async () => {
   expect(file).toBe(example);
   expect(config.pool).toBe("acme-ios");
   expect(config.lanes.ios).toMatchObject({ timeout: 45 * 60_000, locks: ["signing"], limit: 4 });
-  expect(config.keep).toEqual({ runs: 30 * 86_400_000, logs: 14 * 86_400_000, deliveries: 10_000 });
+  expect(config.keep).toEqual({
+    runs: 30 * 86_400_000,
+    logs: 14 * 86_400_000,
+    log_bytes: 10 * 1024 ** 3,
+    deliveries: 10_000,
+  });
+  expect(config.logs).toEqual({ limit: 64 * 1024 ** 2 });
   expect(config.node.id).toBe("mac-07");
   expect(Object.keys(config.sources)).toEqual(["jira", "youtrack"]);
 });

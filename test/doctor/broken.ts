@@ -18,6 +18,7 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "gateway-none": (ward) => void (ward.ahead = 120_000),
   "gateway-none-sends": (ward) => ward.beat({ sends: false }),
   "gateway-versions": (ward) => ward.beat({ version: "0.0.9" }, "gate-2/815"),
+  "logs-failing": (ward) => ward.beat({ log_notes: ['logs are not archived: bucket "acme-logs" answered 403'] }),
   "page-failed": (ward) => ward.beat({ notes: ["page to oncall not sent: status 403"] }),
 
   "spool-waits": (ward) => ward.beat({ spool: { ...emptySpool, waiting: 3, oldest_ms: 3_600_000 } }),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { MeshError } from "../../src/core/error.ts";
 import type { Lease } from "../../src/stores/store.ts";
 import { type Gatehouse, openGatehouse, raw, secret, told, tokens, wanted } from "./gatehouse.ts";
 
@@ -332,4 +333,27 @@ describe("with a token", () => {
     secret(house.dir, "admin/api.token.next", staged);
     expect((await get(house, "/api/v1/runs", `Bearer ${staged}`)).status).toBe(200);
   });
+});
+
+test("a log that another gateway keeps is 503 with its name, and says where it breaks off when only its rest is there", async () => {
+  const elsewhere = new MeshError("unavailable", 'this part of the log is kept by gateway "mac-01"', {
+    hint: "ask it",
+  });
+  await using house = await openGatehouse({
+    wrap: (store) => ({
+      ...store,
+      async readLog(_run, _attempt, from) {
+        const first = Buffer.from("one\nhalf of tw");
+        if (from >= first.length) throw elsewhere;
+        return { bytes: new Uint8Array(first.subarray(from)), next: first.length, size: 100 };
+      },
+    }),
+  });
+  const run_id = await queued(house);
+  await failed(house, await running(house));
+  const url = `${house.server.adminUrl}/api/v1/runs/${run_id}/log`;
+  const answer = await told(fetch(`${url}?from=50`));
+  expect([answer.status, answer.body.error, answer.body.hint]).toEqual([503, elsewhere.message, "ask it"]);
+  const text = await (await fetch(url)).text();
+  expect(text).toBe(`one\nhalf of tw\n[the log breaks off here: ${elsewhere.message}]\n`);
 });

@@ -399,22 +399,6 @@ describe("a node that waits for work", () => {
   }, 60_000);
 });
 
-test("a log is cut where the store keeps no more, and the node need not know", async () => {
-  const store = await open((await server()).url);
-  await queue(store);
-  const held = heldOf(await leased(store));
-  const mebibyte = new Uint8Array(1024 ** 2).fill(97);
-  for (let i = 0; i < 6; i++) {
-    expect(await store.log({ ...held, node: "mac-07", offset: i * mebibyte.length, bytes: mebibyte })).toBe(
-      (i + 1) * mebibyte.length,
-    );
-  }
-  const { size } = await store.readLog(held.run_id, 1, 0, 1);
-  const tail = await store.readLog(held.run_id, 1, 4 * mebibyte.length, 1000);
-  expect(new TextDecoder().decode(tail.bytes)).toBe("\n[log cut here: the store keeps 4194304 bytes]\n");
-  expect(tail.next).toBe(size);
-});
-
 test("pools in one Redis know nothing of each other", async () => {
   const { url } = await server();
   const [one, two] = [await open(url, { pool: "one" }), await open(url, { pool: "two" })];

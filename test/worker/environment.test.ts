@@ -8,7 +8,7 @@ import { Yard } from "./yard.ts";
 setDefaultTimeout(30_000);
 
 const node = { id: "mac-07", labels: [], concurrency: 1, scripts_dir: "", work_dir: "", pass_env: [] as string[] };
-const numbers = { attempt: 2, ttl_ms: 1, heartbeat_ms: 1, fence_ms: 1, timeout_ms: 1, run_url: null };
+const numbers = { attempt: 2, ttl_ms: 1, heartbeat_ms: 1, fence_ms: 1, timeout_ms: 1, log_limit: 1, run_url: null };
 const files = { task: "/w/task.json", result: "/w/result" };
 const isOwn = (text: string) => text.includes("s3cret");
 

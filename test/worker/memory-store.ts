@@ -10,6 +10,7 @@ export class MemoryStore implements NodeStore {
   readonly words = new Map<string, Word>();
   readonly order: string[] = [];
   numbers = { ttl_ms: 90_000, heartbeat_ms: 20_000, fence_ms: 60_000, timeout_ms: 60_000 };
+  log_limit = 64 * 1024 * 1024;
   /** While true every verb fails as a store that is gone does. */
   cut = false;
   refusals = 0;
@@ -106,7 +107,7 @@ export class MemoryStore implements NodeStore {
     if (!task) return null;
     const attempt = (this.#attempts.get(task.run_id) ?? 0) + 1;
     this.#attempts.set(task.run_id, attempt);
-    const lease: Lease = { task, attempt, ...this.numbers, run_url: null };
+    const lease: Lease = { task, attempt, ...this.numbers, log_limit: this.log_limit, run_url: null };
     this.#leases.set(token, lease);
     return lease;
   }

@@ -1,8 +1,8 @@
 import type { Wait } from "../store.ts";
 import type { Client } from "./clients.ts";
 
-/** `work` may be leased, `stop` may concern a held run, `events` may be expanded, `posts` may be sent. */
-export type Bell = "work" | "stop" | "events" | "posts";
+/** `work` may be leased, `stop` may concern a held run, `events` may be expanded, `posts` may be sent, `logs` are to be drained. */
+export type Bell = "work" | "stop" | "events" | "posts" | "logs";
 
 const block_ms = 5000;
 const brokenRest_ms = 500;
@@ -18,7 +18,7 @@ const crowdRest_ms = 10;
 export class Bells {
   readonly #prefix: string;
   readonly #open: () => Client;
-  readonly #strokes: Record<Bell, number> = { work: 0, stop: 0, events: 0, posts: 0 };
+  readonly #strokes: Record<Bell, number> = { work: 0, stop: 0, events: 0, posts: 0, logs: 0 };
   /** The last stroke read of every bell that is listened to; from 0 on, where at most one stroke lies, so that none is missed. */
   readonly #read = new Map<Bell, string>();
   readonly #waiting = new Set<() => void>();

@@ -21,6 +21,7 @@ end
 local defaults = {
   ttl_ms = 90000, heartbeat_ms = 20000, fence_ms = 60000,
   runs_ms = 30 * 86400000, logs_ms = 14 * 86400000, deliveries = 10000,
+  log_limit = 67108864,
   gateways_ms = 86400000,
 }
 local function setting(name)
@@ -98,6 +99,22 @@ local function forget_empty_line(lane)
   end
 end
 
+-- Of an attempt's log Redis holds what no gateway has drained: the string `log` from byte `trimmed` to `size`. `taken` are
+-- the node's own bytes, more than `size` after a cut. `parts` says which gateway's files begin where.
+local late_logs_ms = 86400000
+
+-- Asks a gateway to drain a log.
+local function ask_drain(run, attempt)
+  redis.call("ZADD", key("drain"), "NX", now, run .. " " .. attempt)
+  ring("logs")
+end
+
+-- From here on only its late rest is taken, and all of it is drained.
+local function end_log(run, attempt)
+  redis.call("HSET", key("logged", run, attempt), "until", now + late_logs_ms)
+  if redis.call("PEXPIRE", key("log", run, attempt), setting("logs_ms")) == 1 then ask_drain(run, attempt) end
+end
+
 -- Frees everything that lives and dies with a lease.
 local function leave(run)
   local h = redis.call("HMGET", key("run", run), "lane", "locks", "node", "attempt")
@@ -105,7 +122,7 @@ local function leave(run)
   redis.call("SREM", key("running", h[1]), run)
   redis.call("SREM", key("on", h[3]), run)
   for _, lock in ipairs(cjson.decode(h[2] or "[]")) do redis.call("SREM", key("held", lock), run) end
-  redis.call("PEXPIRE", key("log", run, h[4]), setting("logs_ms"))
+  end_log(run, h[4])
 end
 
 local function over(run, from, state, reason, result)

@@ -11,15 +11,19 @@ import type {
   Store,
   Wait,
 } from "../store.ts";
+import type { Logs } from "../logs.ts";
 import type { Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
 import { claimedOf, eventOf, fields, list, text, unheardOf } from "./rows.ts";
 
 const batch = 100;
 
+type GatewayVerbs = Omit<Store, keyof NodeStore | keyof OperatorStore | "about" | "drain">;
+
 /** Makes the verbs that only a gateway holds. */
-export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeStore | keyof OperatorStore | "about"> {
+export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): GatewayVerbs {
   const due = new DueTime();
+  let keep: Rules["keep"] | null = null;
   return {
     stirred: makeStirred(bells, due),
 
@@ -27,7 +31,10 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
       await link.call("check", {});
     },
 
+    notes: () => logs?.notes() ?? [],
+
     async publish(rules: Rules) {
+      keep = rules.keep;
       await link.call("publish", rulesAsText(rules));
     },
 
@@ -87,7 +94,13 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
     },
 
     async sweep() {
-      return await untilFewer(batch, () => link.call("sweep", { limit: batch }));
+      const gone = await untilFewer(batch, () => link.call("sweep", { limit: batch }));
+      if (logs && keep) {
+        // Files have the time of their disk, not Redis'.
+        const kept = { before: Date.now() - keep.logs_ms, bytes: keep.log_bytes };
+        await logs.sweep(kept, async (run_id) => /^(queued|running)$/.test(text(await link.call("state", { run_id }))));
+      }
+      return gone;
     },
   };
 }
@@ -106,11 +119,13 @@ async function untilFewer(full: number, verb: () => Promise<unknown>): Promise<n
 const withoutNulls = (lane: object) => JSON.stringify(lane, (_, value: unknown) => value ?? undefined);
 
 // Settings are read one at a time, as text.
-function rulesAsText({ lanes, locks, lease, keep, admin_url }: Rules) {
+function rulesAsText({ lanes, locks, lease, keep, log_limit, admin_url }: Rules) {
   return {
     lanes: Object.fromEntries(Object.entries(lanes).map(([name, lane]) => [name, withoutNulls(lane)])),
     settings: {
-      ...Object.fromEntries(Object.entries({ ...lease, ...keep }).map(([name, value]) => [name, String(value)])),
+      ...Object.fromEntries(
+        Object.entries({ ...lease, ...keep, log_limit }).map(([name, value]) => [name, String(value)]),
+      ),
       locks: JSON.stringify(locks),
       admin_url: admin_url ?? "",
     },

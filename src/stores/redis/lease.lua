@@ -1,5 +1,5 @@
 -- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…]
--- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url} | {ms until the next lease of anybody runs out} | {}
+-- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out} | {}
 local node, token = ask.node, ask.token
 local ttl = setting("ttl_ms")
 
@@ -7,7 +7,7 @@ local function answer(run)
   local h = redis.call("HMGET", key("run", run), "attempt", "task", "lane")
   return {
     h[1], h[2], ttl, setting("heartbeat_ms"), setting("fence_ms"),
-    lane_rules(h[3]).timeout_ms, field(key("settings"), "admin_url") or "",
+    lane_rules(h[3]).timeout_ms, field(key("settings"), "admin_url") or "", setting("log_limit"),
   }
 end
 
@@ -163,9 +163,10 @@ redis.call("SADD", key("running", best.lane), run)
 redis.call("HSET", key("turns"), best.lane, string.format("%.3f", moment))
 redis.call("SADD", key("on", node), run)
 redis.call("ZADD", key("leased"), now + ttl, run)
-redis.call("HSET", hash, "node", node, "token", token, "started_at", now, "logged", 0,
+redis.call("HSET", hash, "node", node, "token", token, "started_at", now,
   "locks", #best.locks > 0 and cjson.encode(best.locks) or "[]")
-redis.call("HINCRBY", hash, "attempt", 1)
+local attempt = redis.call("HINCRBY", hash, "attempt", 1)
+redis.call("HSET", key("logged", run, tostring(attempt)), "node", node, "taken", 0, "size", 0, "trimmed", 0)
 move(run, "queued", "running")
 tell(run, "running")
 return answer(run)

@@ -60,24 +60,18 @@ export class Link {
   async call(verb: Verb, ask: object, more?: string | Buffer): Promise<Reply> {
     const inspection = this.#demandConnection();
     const args = [this.prefix, json(ask), ...(more === undefined ? [] : [more])];
-    const reply = await this.#within(inspection.then(() => this.#run(verb, args)));
+    const reply = (await this.#within(inspection.then(() => this.#run(verb, args)))) as Reply;
     // The command may have been sent again over a newer connection: what it reached must be durable as well.
     if (this.#inspection !== inspection) await this.#within(this.#demandConnection());
     return reply;
   }
 
-  /** Reads bytes `from` up to but without `to` of a string, and its whole length. */
-  async slice(name: string, from: number, to: number): Promise<{ bytes: Uint8Array; size: number }> {
+  /** Like `call`, for a verb that answers a list of numbers and of bytes that need not be text. */
+  async callRaw(verb: Verb, ask: object): Promise<unknown[]> {
     const inspection = this.#demandConnection();
-    const key = this.prefix + name;
-    const read = async () => {
-      const [bytes, size] = await Promise.all([
-        this.#client.getrangeBuffer(key, from, to - 1),
-        this.#client.strlen(key),
-      ]);
-      return { bytes: new Uint8Array(to > from ? bytes : []), size };
-    };
-    return await this.#within(inspection.then(read));
+    const answer = await this.#within(inspection.then(() => this.#run(verb, [this.prefix, json(ask)], true)));
+    if (this.#inspection !== inspection) await this.#within(this.#demandConnection());
+    return Array.isArray(answer) ? answer : [];
   }
 
   /** Reads the newest entries of a stream, newest first; the value of each entry's one field. */
@@ -108,10 +102,10 @@ export class Link {
     throw this.#refused ?? silent(this.place);
   }
 
-  async #run(verb: Verb, args: (string | Buffer)[]): Promise<Reply> {
+  async #run(verb: Verb, args: (string | Buffer)[], raw = false): Promise<unknown> {
     const { sha, lua } = scripts[verb];
-    const run = async (by: "evalsha" | "eval", what: string) =>
-      (await this.#client[by](what, 1, this.prefix, ...args)) as Reply;
+    const run = async (by: "evalsha" | "eval", what: string): Promise<unknown> =>
+      await this.#client[raw ? (`${by}Buffer` as const) : by](what, 1, this.prefix, ...args);
     try {
       return await run("evalsha", sha);
     } catch (error) {

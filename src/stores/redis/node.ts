@@ -4,8 +4,8 @@ import type { Bell, Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
 import { held, list, text, texts } from "./rows.ts";
 
-/** What Redis keeps of one attempt's log. */
-const log_bytes = 4 * 1024 * 1024;
+/** What Redis holds of one attempt's log until a gateway has drained it. */
+const window = 4 * 1024 * 1024;
 
 /** However quiet it is, a waiting node asks again this often: nothing hangs on one stroke of a bell. */
 const recheck_ms = 20_000;
@@ -17,7 +17,7 @@ export function nodeVerbs(link: Link, bells: Bells): Omit<NodeStore, "close"> {
     renew: (node, runs, wait) => until("stop", bells, wait, () => renew(link, node, runs)),
 
     async log({ bytes, ...chunk }: LogChunk) {
-      const next = Number(await link.call("log", { ...chunk, limit: log_bytes }, Buffer.from(bytes)));
+      const next = Number(await link.call("log", { ...chunk, window }, Buffer.from(bytes)));
       return next < 0 ? "stale" : next;
     },
 
@@ -68,7 +68,7 @@ async function lease(link: Link, { node, facts, token, holding }: LeaseAsk): Pro
     scripts: facts.scripts,
     holding: holding.map(({ run_id, attempt }) => `${run_id} ${attempt}`),
   });
-  const [first, written, ttl, heartbeat, fence, timeout, admin_url] = list(reply);
+  const [first, written, ttl, heartbeat, fence, timeout, admin_url, log_limit] = list(reply);
   if (written === undefined) {
     const runsOut_ms = first === undefined ? recheck_ms : Number(first) + 1;
     return { answer: null, final: false, again_ms: Math.min(runsOut_ms, recheck_ms) };
@@ -81,6 +81,7 @@ async function lease(link: Link, { node, facts, token, holding }: LeaseAsk): Pro
     heartbeat_ms: Number(heartbeat),
     fence_ms: Number(fence),
     timeout_ms: task.timeout_s > 0 ? task.timeout_s * 1000 : Number(timeout),
+    log_limit: Number(log_limit),
     run_url: admin_url ? `${text(admin_url)}/runs/${task.run_id}` : null,
   };
   return { answer, final: true, again_ms: 0 };

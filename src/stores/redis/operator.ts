@@ -26,7 +26,7 @@ const day_ms = 86_400_000;
 const page = 500;
 
 /** Makes the verbs that an operator's command may ask. */
-export function operatorVerbs(link: Link): OperatorStore {
+export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
   return {
     accept: (entry) => accept(link, entry),
 
@@ -58,11 +58,6 @@ export function operatorVerbs(link: Link): OperatorStore {
         lock_wait_ms:
           Number(row.lock_wait ?? 0) + (row.lock_since ? Number(row.ended_at ?? time) - Number(row.lock_since) : 0),
       };
-    },
-
-    async readLog(run_id, attempt, from, limit) {
-      const { bytes, size } = await link.slice(`log:${run_id}:${attempt}`, from, from + limit);
-      return { bytes, next: from + bytes.length, size };
     },
 
     async cancel(run_id, why) {

@@ -7,7 +7,9 @@ import cancel from "./cancel.lua" with { type: "text" };
 import check from "./check.lua" with { type: "text" };
 import claim from "./claim.lua" with { type: "text" };
 import common from "./common.lua" with { type: "text" };
+import cut from "./cut.lua" with { type: "text" };
 import destinations from "./destinations.lua" with { type: "text" };
+import drain from "./drain.lua" with { type: "text" };
 import drop from "./drop.lua" with { type: "text" };
 import events from "./events.lua" with { type: "text" };
 import expand from "./expand.lua" with { type: "text" };
@@ -31,7 +33,10 @@ import renew from "./renew.lua" with { type: "text" };
 import report from "./report.lua" with { type: "text" };
 import settle from "./settle.lua" with { type: "text" };
 import show from "./show.lua" with { type: "text" };
+import slice from "./slice.lua" with { type: "text" };
+import state from "./state.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
+import trim from "./trim.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
 import unhold from "./unhold.lua" with { type: "text" };
 
@@ -55,6 +60,11 @@ export const scripts = {
   lease: writes(lease),
   renew: writes(renew),
   log: writes(append),
+  drain: writes(drain),
+  trim: writes(trim),
+  cut: writes(cut),
+  slice: reads(slice),
+  state: reads(state),
   finish: writes(finish),
   report: writes(report),
   expand: writes(expand),

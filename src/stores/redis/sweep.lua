@@ -17,7 +17,10 @@ local function forget(run)
     if destination then redis.call("DEL", key("thread", destination, run)) end
     redis.call("DEL", key("post", name))
   end
-  for attempt = 1, tonumber(h[3] or 0) do redis.call("DEL", key("log", run, tostring(attempt))) end
+  for attempt = 1, tonumber(h[3] or 0) do
+    redis.call("DEL", key("log", run, tostring(attempt)), key("logged", run, tostring(attempt)))
+    redis.call("ZREM", key("drain"), run .. " " .. attempt)
+  end
   redis.call("DEL", hash, key("posts", run))
   redis.call("ZREM", key("endings"), run:reverse())
   redis.call("ZREM", key("runs"), run)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { usualLogLimit } from "../../core/log-bounds.ts";
 import { exitStatus } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts, Report, Result, Run, Task } from "../../core/records.ts";
 import { endStates, runStates } from "../../core/records.ts";
@@ -75,6 +76,7 @@ export const logAsked = z.object({
   run_id: id,
   attempt: z.coerce.number().int().min(0),
   offset: z.coerce.number().int().min(0),
+  late: z.literal("1").optional(),
 });
 
 export const resultSchema: z.ZodType<Result> = z.object({
@@ -113,6 +115,7 @@ const lease: z.ZodType<Lease> = z.object({
   heartbeat_ms: time,
   fence_ms: time,
   timeout_ms: time,
+  log_limit: count.default(usualLogLimit),
   run_url: maybe(z.string()),
 });
 export const leaseSaid = z.object({ lease: maybe(lease) });

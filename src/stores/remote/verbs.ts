@@ -24,8 +24,9 @@ export function nodeVerbs({ ask, give }: Asking): NodeStore {
         throw error;
       }
     },
-    async log({ node, run_id, attempt, offset, bytes }) {
+    async log({ node, run_id, attempt, offset, bytes, late }) {
       const where = new URLSearchParams({ node, run_id, attempt: String(attempt), offset: String(offset) });
+      if (late) where.set("late", "1");
       return (await give(`node/log?${where}`, bytes, wire.logSaid)).next;
     },
     finish: async (result) => (await ask("node/finish", result, wire.finishSaid)).said,

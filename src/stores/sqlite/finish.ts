@@ -1,4 +1,5 @@
 import type { Result } from "../../core/records.ts";
+import { lateLogs_ms, type LogChunk } from "../store.ts";
 import type { Inside } from "./inside.ts";
 import type { Changes, RunningRow } from "./run.ts";
 
@@ -7,14 +8,19 @@ interface AttemptRow extends RunningRow {
   node: string | null;
   attempt: number;
   ended_by: number | null;
+  ended_at: number | null;
 }
 
 /** Makes the verbs that end a run on purpose, `finish` and `cancel`, and `drop`. */
-export function finishing({ db, work }: Inside, { end, requeue, drop }: Changes) {
+export function finishing({ db, work, now }: Inside, { end, requeue, drop }: Changes) {
   const find = db.prepare<AttemptRow, [string]>(
-    "SELECT seq, lane, lost, cancel, state, node, attempt, ended_by FROM run WHERE run_id = ?",
+    "SELECT seq, lane, lost, cancel, state, node, attempt, ended_by, ended_at FROM run WHERE run_id = ?",
   );
   const ask = db.prepare<null, [string, number]>("UPDATE run SET cancel = coalesce(cancel, ?) WHERE seq = ?");
+
+  const former = db.prepare<{ found: 1 }, [string, number, string, number]>(
+    "SELECT 1 AS found FROM former WHERE run_id = ? AND attempt = ? AND node = ? AND until > ?",
+  );
 
   return {
     finish(result: Result): "ok" | "stale" {
@@ -51,10 +57,12 @@ export function finishing({ db, work }: Inside, { end, requeue, drop }: Changes)
       return drop(run_id) ? "dropped" : find.get(run_id) ? "not dead" : "unknown";
     },
 
-    /** True while this attempt of the run is leased to this node. */
-    holds(run_id: string, attempt: number, node: string): boolean {
+    /** True while this attempt of the run is leased to this node, and where it is `late`, for a while after. */
+    mayLog({ run_id, attempt, node, late = false }: LogChunk): boolean {
       const run = find.get(run_id);
-      return run?.state === "running" && run.node === node && run.attempt === attempt;
+      if (run?.node === node && run.attempt === attempt)
+        return run.state === "running" || (late && now() < (run.ended_at ?? 0) + lateLogs_ms);
+      return late && former.get(run_id, attempt, node, now()) !== null;
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { usualLogLimit } from "../../core/log-bounds.ts";
 import type { Bell } from "../bell.ts";
 import type { Lane, Rules } from "../store.ts";
 import type { Writer } from "./writer.ts";
@@ -27,7 +28,8 @@ export const firstRules: Rules = {
   lanes: {},
   locks: {},
   lease: { ttl_ms: 90_000, heartbeat_ms: 20_000, fence_ms: 60_000 },
-  keep: { runs_ms: 30 * day, logs_ms: 14 * day, deliveries: 10_000 },
+  keep: { runs_ms: 30 * day, logs_ms: 14 * day, log_bytes: 10 * 1024 ** 3, deliveries: 10_000 },
+  log_limit: usualLogLimit,
   admin_url: null,
 };
 

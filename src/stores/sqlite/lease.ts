@@ -90,12 +90,13 @@ export function leasing(
 
   function leaseOf({ task: json, attempt }: LeasedRow): Lease {
     const task: Task = JSON.parse(json);
-    const { lease, admin_url } = inside.rules;
+    const { lease, admin_url, log_limit } = inside.rules;
     return {
       task,
       attempt,
       ...lease,
       timeout_ms: task.timeout_s > 0 ? task.timeout_s * 1000 : laneOf(inside.rules, task.lane).timeout_ms,
+      log_limit,
       run_url: admin_url === null ? null : `${admin_url}/runs/${task.run_id}`,
     };
   }

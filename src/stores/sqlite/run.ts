@@ -1,4 +1,5 @@
 import type { EndState } from "../../core/records.ts";
+import { lateLogs_ms } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
 
 /** A running row, as far as its end needs it. */
@@ -30,6 +31,9 @@ export function changes(inside: Inside) {
     UPDATE run SET state = 'queued', again = 1, lost = coalesce(?, lost), ended_by = coalesce(?, ended_by),
       node = NULL, token = NULL, lease_until = NULL, started_at = NULL WHERE seq = ?`);
 
+  const toFormer = db.prepare<null, [number, number]>(
+    "INSERT OR REPLACE INTO former (run_id, attempt, node, until) SELECT run_id, attempt, node, ? FROM run WHERE seq = ? AND node IS NOT NULL",
+  );
   const drop = db.prepare<null, [number, string]>(
     "UPDATE run SET dropped_at = coalesce(dropped_at, ?) WHERE run_id = ? AND state = 'dead'",
   );
@@ -49,6 +53,7 @@ export function changes(inside: Inside) {
 
     /** Puts a run back in front of its lane. No event: to the outside it is still on its way. */
     requeue(seq: number, { lost, ended_by }: Pick<Ending, "lost" | "ended_by">): void {
+      toFormer.run(now() + lateLogs_ms, seq);
       toQueue.run(lost ?? null, ended_by ?? null, seq);
       work.ring();
     },

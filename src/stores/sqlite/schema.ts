@@ -5,7 +5,8 @@ const version = 1;
 
 // `line` is lane and script in one, so that the head of what a node may take is one step into one index.
 // `told` is the seq of the last event of the run. Locks and limits of runs have no table: they are counted from the running
-// rows, so they cannot outlive a lease; `hold` is who holds or wants a lock from outside. An index costs every accept: what only ended runs need indexes only those.
+// rows, so they cannot outlive a lease; `hold` is who holds or wants a lock from outside. `former` is who had an attempt that
+// was taken back: its log may come late. An index costs every accept: what only ended runs need indexes only those.
 const tables = `
 CREATE TABLE run (
   seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, reason TEXT,
@@ -19,6 +20,7 @@ CREATE INDEX run_over ON run(ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX run_ended ON run(state, seq) WHERE ended_at IS NOT NULL;
 CREATE INDEX run_issue ON run(source, issue_key, seq);
 
+CREATE TABLE former (run_id TEXT NOT NULL, attempt INT NOT NULL, node TEXT NOT NULL, until INT NOT NULL, PRIMARY KEY (run_id, attempt)) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (
   token TEXT PRIMARY KEY, lock TEXT NOT NULL, node TEXT NOT NULL, since INT NOT NULL, until INT NOT NULL, held INT NOT NULL) STRICT, WITHOUT ROWID;
 

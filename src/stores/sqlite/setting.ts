@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Pause, Rules } from "../store.ts";
-import type { Inside } from "./inside.ts";
+import { firstRules, type Inside } from "./inside.ts";
 
 /** Makes the verbs whose word is kept in a setting: `publish`, `pause` and `check`. */
 export function settings(inside: Inside) {
@@ -36,8 +36,12 @@ export function settings(inside: Inside) {
   };
 }
 
-/** Reads the rules that were published last, by whatever process. */
-export const publishedRules = (db: Database): Rules | null => read(db, "rules");
+/** Reads the rules that were published last, by whatever process, or those that hold before. */
+export function publishedRules(db: Database): Rules {
+  const rules: Partial<Rules> = read(db, "rules") ?? {};
+  // An older version knew fewer of them.
+  return { ...firstRules, ...rules, keep: { ...firstRules.keep, ...rules.keep } };
+}
 
 function read<T>(db: Database, name: string): T | null {
   const row = db.query<{ value: string }, [string]>("SELECT value FROM setting WHERE name = ?").get(name);

@@ -1,3 +1,4 @@
+import { Bell } from "../bell.ts";
 import type { Stirring, Wait } from "../store.ts";
 import type { Inside } from "./inside.ts";
 
@@ -15,6 +16,8 @@ export function stirring({ db, now, look, events, posts }: Inside, dueAt: () => 
       untilNext: () => (hasEvent.get()?.yes === 1 ? 0 : Number.POSITIVE_INFINITY),
     },
     posts: { bell: posts, lastHeard: -1, untilNext: untilDue },
+    // Logs are files here: there is nothing to drain, and nobody rings.
+    logs: { bell: new Bell(), lastHeard: -1, untilNext: () => Number.POSITIVE_INFINITY },
   };
 
   function untilDue(): number {

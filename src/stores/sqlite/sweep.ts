@@ -27,6 +27,7 @@ export function sweeping(inside: Inside, logs: Logs) {
     "SELECT mark, keep_until FROM mark WHERE mark > ? ORDER BY mark LIMIT ?",
   );
   const dropMark = db.prepare<null, [Uint8Array]>("DELETE FROM mark WHERE mark = ?");
+  const dropFormer = db.prepare<null, [number]>("DELETE FROM former WHERE until <= ?");
   const dropGateways = db.prepare<null, [number]>("DELETE FROM gateway WHERE last_seen < ?");
   const isOpen = db.prepare<{ found: 1 }, [string]>(
     "SELECT 1 AS found FROM run WHERE run_id = ? AND state IN ('queued', 'running')",
@@ -76,8 +77,10 @@ export function sweeping(inside: Inside, logs: Logs) {
       last = marks.at(-1)?.mark ?? last;
       return marks.length;
     });
+    await commit(() => dropFormer.run(now()));
+    const { logs_ms, log_bytes } = inside.rules.keep;
     // Files have the time of their disk, not ours.
-    await logs.sweep(Date.now() - inside.rules.keep.logs_ms, (run_id) => isOpen.get(run_id) !== null);
+    await logs.sweep({ before: Date.now() - logs_ms, bytes: log_bytes }, (run_id) => isOpen.get(run_id) !== null);
     return runs;
   };
 }

@@ -57,7 +57,8 @@ export const rulesOf = (over: Partial<Rules> = {}): Rules => ({
   lanes: { ios: laneOf() },
   locks: {},
   lease: { ttl_ms: 90_000, heartbeat_ms: 20_000, fence_ms: 60_000 },
-  keep: { runs_ms: 30 * day, logs_ms: 14 * day, deliveries: 1000 },
+  keep: { runs_ms: 30 * day, logs_ms: 14 * day, log_bytes: 10 * 1024 ** 3, deliveries: 1000 },
+  log_limit: 64 * 1024 * 1024,
   admin_url: "https://builds.example",
   ...over,
 });

@@ -29,6 +29,7 @@ export function leasing(open: Open): void {
           heartbeat_ms: 20_000,
           fence_ms: 60_000,
           timeout_ms: 2_700_000,
+          log_limit: 64 * 1024 * 1024,
           run_url: `https://builds.example/runs/${task.run_id}`,
         });
         expect((await seen(node, task.run_id)).run).toMatchObject({ state: "running", node: "mac-07", attempt: 1 });

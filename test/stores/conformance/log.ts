@@ -89,5 +89,60 @@ export function logging(open: Open): void {
         expect(await whole(node, second)).toBe("second");
       }),
     );
+
+    test(
+      "takes the late rest of an attempt from the node that had it, whoever has the run by then",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ lease: leaseOf(0) }));
+        await queue(node);
+        const first = heldOf(await leased(node));
+        expect(await say(node, first, 0, "first")).toBe(5);
+        await store.publish(rulesOf());
+        const second = heldOf(await leased(node, askOf({ node: "mac-08" })));
+        const late = (held: Held, offset: number, text: string, name: string) =>
+          node.log({ ...held, node: name, offset, bytes: bytesOf(text), late: true });
+        expect(await say(node, first, 5, " late")).toBe("stale");
+        expect(await late(first, 5, " late", "mac-07")).toBe(10);
+        expect(await late(first, 5, " late", "mac-07")).toBe(10);
+        expect(await late(first, 99, "a gap", "mac-07")).toBe(10);
+        expect(await late(first, 10, "stranger", "mac-08")).toBe("stale");
+        expect(await late(second, 0, "stranger", "mac-07")).toBe("stale");
+        expect(await late({ ...first, attempt: 7 }, 0, "never leased", "mac-07")).toBe("stale");
+        await node.finish(resultOf(second, "failed", { mesh_node_id: "mac-08" }));
+        expect(await late(second, 0, "second", "mac-08")).toBe(6);
+        expect(await late(first, 10, " again", "mac-07")).toBe(16);
+        expect([await whole(node, first), await whole(node, second)]).toEqual(["first late again", "second"]);
+      }),
+    );
+
+    test(
+      "takes the late rest of an attempt that was handed back",
+      withStore(open, async ({ node }) => {
+        await queue(node);
+        const first = heldOf(await leased(node));
+        await node.finish(resultOf(first, "queued"));
+        expect(await say(node, first, 0, "one")).toBe("stale");
+        expect(await node.log({ ...first, node: "mac-07", offset: 0, bytes: bytesOf("one"), late: true })).toBe(3);
+        expect(await whole(node, first)).toBe("one");
+      }),
+    );
+
+    test(
+      "keeps the published limit whatever a node sends, says where it cut, and goes on taking",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(rulesOf({ log_limit: 10 }));
+        await queue(node);
+        const lease = await leased(node);
+        expect(lease.log_limit).toBe(10);
+        const held = heldOf(lease);
+        expect(await say(node, held, 0, "0123456")).toBe(7);
+        expect(await say(node, held, 7, "789abc")).toBe(13);
+        expect(await say(node, held, 7, "789abc")).toBe(13);
+        expect(await say(node, held, 13, "defg")).toBe(17);
+        expect(await whole(node, held)).toBe(
+          "0123456789\n[the rest is left out here: 10 bytes are kept of an attempt]\n",
+        );
+      }),
+    );
   });
 }

@@ -401,7 +401,7 @@ export function operating(open: Open): void {
     test(
       "deletes what is over and told, keeps what is not, and forgets no mark",
       withStore(open, async ({ store, node }) => {
-        await store.publish(rulesOf({ keep: { runs_ms: 0, logs_ms: 0, deliveries: 100 } }));
+        await store.publish(rulesOf({ keep: { ...rulesOf().keep, runs_ms: 0, logs_ms: 0 } }));
         const task = taskOf();
         await node.accept({ task, marks: [intent()], seen_at: seenAt });
         const held = heldOf(await leased(node));
