@@ -15,6 +15,7 @@ import { startReaper } from "./reap.ts";
 import { rulesOf } from "./rules.ts";
 import { startSender } from "./send.ts";
 import { openServer, type Server } from "./server.ts";
+import { startUses } from "./uses.ts";
 
 export interface GatewayOptions {
   config: Config;
@@ -47,7 +48,15 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   let escalation: Escalation | undefined;
   const notes = () => escalation?.notes() ?? [];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
-  const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
+  // A staged value may be the one that mends a destination: then its circuit is probed, as after any change.
+  const destinations = destinationsFrom(config, {
+    mask,
+    keyId: (name) =>
+      vault
+        .sendable(name)
+        .map(({ keyId }) => keyId)
+        .join(),
+  });
   // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
   const { sends } = config.gateway;
   const announcer = sends
@@ -63,7 +72,8 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
   });
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
-  const pagers = pagersFrom(config, (name) => vault.keyId(name));
+  const uses = startUses({ store, vault, config });
+  const pagers = pagersFrom(config, (name) => vault.keyId(name), vault.earlier);
   const links = config.gateway.admin.url ?? null;
   escalation = startEscalation({
     store,
@@ -91,7 +101,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     (over ??= (async () => {
       await server.drain(delay);
       published.stop();
-      await Promise.all([announcer, sender, reaper, escalation, heartbeat].map((loop) => loop?.stop()));
+      await Promise.all([announcer, sender, reaper, escalation, heartbeat, uses].map((loop) => loop?.stop()));
       log.info("gateway stopped");
     })());
   return {

@@ -19,6 +19,7 @@ import { changes } from "./sqlite/run.ts";
 import { publishedRules, settings } from "./sqlite/setting.ts";
 import { stirring } from "./sqlite/stir.ts";
 import { sweeping } from "./sqlite/sweep.ts";
+import { tallying } from "./sqlite/tally.ts";
 import { listening } from "./sqlite/unheard.ts";
 import { openWriter } from "./sqlite/writer.ts";
 import type { Store } from "./store.ts";
@@ -95,6 +96,7 @@ function open(
   const stirred = stirring(inside, dueAt);
   const unheard = listening(inside);
   const sweep = sweeping(inside, logs);
+  const { tally, uses } = tallying(inside);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
   const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
 
@@ -137,6 +139,8 @@ function open(
     reconsider: (setups) => commit(() => reconsider(setups)),
     reap,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
+    tally: (gateway, said) => commit(() => tally(gateway, said)),
+    uses: () => read(uses),
     note: (said) => commit(() => note(said)),
     alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),
     alerts: () => read(alerts),

@@ -1,5 +1,6 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
+import { keptTallies } from "../../core/use.ts";
 import type {
   ClaimAnswer,
   Expansion,
@@ -71,6 +72,11 @@ export function gatewayVerbs(link: Link, bells: Bells): Omit<Store, keyof NodeSt
 
     async beat(gateway: string, facts: Record<string, Json>) {
       await link.call("beat", { gateway, facts: JSON.stringify(facts) });
+    },
+
+    async tally(gateway, uses) {
+      const keep = { keep_ms: keptTallies.ms, gateways: keptTallies.gateways };
+      await link.call("tally", { gateway, uses: JSON.stringify(uses), ...keep });
     },
 
     async note(deliveries: DeliveryNote[]) {

@@ -32,8 +32,10 @@ import report from "./report.lua" with { type: "text" };
 import settle from "./settle.lua" with { type: "text" };
 import show from "./show.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
+import tally from "./tally.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
 import unhold from "./unhold.lua" with { type: "text" };
+import uses from "./uses.lua" with { type: "text" };
 
 export interface Script {
   lua: string;
@@ -71,6 +73,7 @@ export const scripts = {
   mode: writes(mode),
   forget: writes(forget),
   beat: writes(beat),
+  tally: writes(tally),
   note: writes(note),
   alert: writes(alert),
   unheard: writes(unheard),
@@ -85,6 +88,7 @@ export const scripts = {
   nodes: reads(nodes),
   gateways: reads(gateways),
   posts: reads(posts),
+  uses: reads(uses),
 };
 
 export type Verb = keyof typeof scripts;

@@ -1,0 +1,55 @@
+import { type Loaded, loadConfig } from "../../src/config.ts";
+import { MeshError } from "../../src/core/error.ts";
+import { duration } from "../../src/core/units.ts";
+import { log, setLogLevel } from "../../src/log.ts";
+import { type Testimony, testimonyIn } from "../../src/rotation/evidence.ts";
+import { removeExpired } from "../../src/rotation/expire.ts";
+import { type Subject, subjectNamed } from "../../src/rotation/subjects.ts";
+import { openForCommand } from "../../src/stores/open.ts";
+
+export const secretArg = {
+  type: "positional",
+  required: true,
+  description: "path of the secret under secrets_dir, or tls",
+  valueHint: "secret",
+} as const;
+
+export const forceArg = { type: "boolean", description: "do it all the same, and say what it breaks" } as const;
+
+/** Loads the configuration, and deletes values before whose time is over. */
+export async function opened(file: string | undefined): Promise<Loaded> {
+  if (!process.env.MESHMAC_LOG_LEVEL) setLogLevel("warn");
+  const loaded = await loadConfig({ file });
+  await removeExpired(loaded.config, Date.now());
+  return loaded;
+}
+
+/** The same, and the one secret that was named. */
+export async function openedFor(file: string | undefined, name: string): Promise<Loaded & { subject: Subject }> {
+  const loaded = await opened(file);
+  return { ...loaded, subject: subjectNamed(loaded.config, name) };
+}
+
+/** Asks the store who uses what; null, with a word in the log, where it cannot be asked now. */
+export async function testimonyOf({ config }: Pick<Loaded, "config">): Promise<Testimony | null> {
+  try {
+    const store = await openForCommand(config);
+    try {
+      return await testimonyIn(store, config.store.kind);
+    } finally {
+      await store.close();
+    }
+  } catch (fault) {
+    if (!(fault instanceof MeshError) || fault.kind === "bug") throw fault;
+    log.warn("store not asked", { why: fault.message });
+    return null;
+  }
+}
+
+/** Reads `--quiet`. Throws `usage` where it is no duration. */
+export function quietFrom(said: string | undefined, usual: number): number {
+  if (said === undefined) return usual;
+  const { success, data } = duration.safeParse(said);
+  if (success) return data;
+  throw new MeshError("usage", `--quiet expects a duration like 90s or 5m, got ${JSON.stringify(said)}`);
+}
