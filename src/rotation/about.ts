@@ -35,13 +35,15 @@ export function marksOf(subject: Subject, looked: Looked, evidence: Evidence | n
   if (next === null) return { staged: false, loaded: false, used: false, quiet: false, proved: false, committed };
   const fresh = evidence?.uses.get(next.key_id);
   const before = current ? evidence?.uses.get(current.key_id) : undefined;
+  const used = fresh !== undefined && fresh.count > fresh.refused;
   const holds = ({ loaded }: Evidence["gateways"][number]) =>
     loaded !== null && loaded.some(({ key_id }) => key_id === next.key_id);
   return {
     staged: true,
     loaded: proofOf(subject) === "pair" || (evidence !== null && evidence.gateways.every(holds)),
-    used: fresh !== undefined && fresh.count > fresh.refused,
-    quiet: evidence !== null && (before?.idle_ms ?? Number.POSITIVE_INFINITY) >= quiet,
+    used,
+    // That nobody sends the old value says something once somebody sends the new one.
+    quiet: used && (before?.idle_ms ?? Number.POSITIVE_INFINITY) >= quiet,
     proved: ledger.proof?.key_id === next.key_id,
     committed,
   };

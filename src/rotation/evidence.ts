@@ -25,6 +25,8 @@ export interface ValueUse {
 /** What the store knows of one secret. */
 export interface Evidence {
   gateways: LiveGateway[];
+  /** Gateways that died without a word, and how long ago they were heard of: what they saw in their last second is lost. */
+  died: { gateway: string; silent_ms: number }[];
   uses: Map<string, ValueUse>;
 }
 
@@ -33,7 +35,9 @@ const silentFor = 30_000;
 
 /** Everything that gateways have said, asked for once. */
 export interface Testimony {
+  /** Those that live, and those that died without a word. */
   gateways: GatewayRow[];
+  died: GatewayRow[];
   tallies: TallyRow[];
 }
 
@@ -43,11 +47,13 @@ export async function testimonyIn(
   kind: Config["store"]["kind"],
 ): Promise<Testimony> {
   const [gateways, tallies] = await Promise.all([store.gateways(), store.uses()]);
-  return { gateways: living(gateways, kind), tallies };
+  const live = living(gateways, kind);
+  const died = gateways.filter((one) => !live.includes(one) && one.facts.stopped !== true);
+  return { gateways: live, died, tallies };
 }
 
 /** Picks what concerns one secret. */
-export function evidenceOf({ gateways, tallies }: Testimony, secret: string): Evidence {
+export function evidenceOf({ gateways, died, tallies }: Testimony, secret: string): Evidence {
   const told = new Map(tallies.map((tally) => [tally.gateway, tally]));
   return {
     gateways: gateways.map(({ gateway, silent_ms }) => {
@@ -58,6 +64,10 @@ export function evidenceOf({ gateways, tallies }: Testimony, secret: string): Ev
       );
       return { gateway, silent_ms, told_ms: tally?.silent_ms ?? null, loaded: rows.length === 0 ? null : loaded };
     }),
+    died: died.map(({ gateway, silent_ms }) => ({
+      gateway,
+      silent_ms: Math.min(silent_ms, told.get(gateway)?.silent_ms ?? silent_ms),
+    })),
     uses: usesOf(tallies, secret),
   };
 }

@@ -1,5 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { MeshError } from "../core/error.ts";
+import { nextOf, prevOf } from "../secrets/shelf.ts";
 
 export interface Pair {
   cert: string;
@@ -40,4 +42,17 @@ export function faultOfPair({ cert, key }: Pair, { host, now }: { host: string |
   if (host !== null && leaf.checkHost(host) === undefined)
     return `the certificate does not name ${host} (gateway.public_url)`;
   return null;
+}
+
+/** The file of the key that belongs to a certificate: its own; while a commit or an undo is half done, the one that is about to take its place. */
+export function keyFileFor({ cert, key }: { cert: string; key: string }): string {
+  return [key, nextOf(key), prevOf(key)].find((file) => belongs(cert, file)) ?? key;
+}
+
+function belongs(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(readFileSync(cert)).checkPrivateKey(createPrivateKey(readFileSync(key)));
+  } catch {
+    return false;
+  }
 }

@@ -6,7 +6,16 @@ import { proofOf, type Subject } from "./subjects.ts";
 /** Something that a commit would break, and what to do about it. */
 export interface Objection {
   id:
-    "not-told" | "stale" | "not-loaded" | "not-used" | "refused" | "old-in-use" | "not-tried" | "no-evidence" | "pair";
+    | "not-told"
+    | "stale"
+    | "not-loaded"
+    | "not-used"
+    | "refused"
+    | "old-in-use"
+    | "died"
+    | "not-tried"
+    | "no-evidence"
+    | "pair";
   says: string;
   hint: string;
   /** What happens to those who force it. */
@@ -98,12 +107,20 @@ function ofNew(use: ValueUse | undefined): Objection[] {
   ];
 }
 
-function ofOld({ looked, quiet }: Circumstances, { uses }: Evidence, current: Item): Objection[] {
+function ofOld({ looked, quiet }: Circumstances, { uses, died }: Evidence, current: Item): Objection[] {
   // In an incident the old value is in the wrong hands: that it is used is the reason, not an objection.
   if (looked.ledger.staged?.reason === "incident") return [];
   const { idle_ms = null, by = null } = uses.get(current.key_id) ?? {};
-  if (idle_ms === null || idle_ms >= quiet) return [];
+  const lost = died.filter(({ silent_ms }) => silent_ms < quiet);
+  const unknown = lost.map(({ gateway, silent_ms }): Objection => ({
+    id: "died",
+    says: `gateway ${gateway} died ${humanDuration(silent_ms)} ago, and what it saw last is lost`,
+    hint: `wait until that is ${humanDuration(quiet)} ago`,
+    breaks: "whoever used the old value just then is refused from now on",
+  }));
+  if (idle_ms === null || idle_ms >= quiet) return unknown;
   return [
+    ...unknown,
     {
       id: "old-in-use",
       says: `the old value ${current.key_id} was used ${humanDuration(idle_ms)} ago, at ${by ?? "a gateway"}`,
