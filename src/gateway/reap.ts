@@ -39,7 +39,7 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
       // Whoever asks which gateways live need not wait until this one has been silent for long enough.
-      const gone = store.beat(gateway, { version, ...facts, sends: false, stopped: true });
+      const gone = store.beat(gateway, { version, ...facts(), sends: false, stopped: true });
       await Promise.race([gone.catch(() => {}), Bun.sleep(patience)]);
     },
   };
