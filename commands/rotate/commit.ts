@@ -16,15 +16,15 @@ export default defineCommand({
     ...jsonArgs,
   },
   async run({ args }) {
-    const { openedFor, quietFrom, testimonyOf } = await import("./open.ts");
+    const { openedFor, quietFrom, settledTestimonyOf, testimonyOf } = await import("./open.ts");
     const { commitStaged } = await import("../../src/rotation/end.ts");
     const { statusOf } = await import("../../src/rotation/status.ts");
     const { age, brokenBy } = await import("./text.ts");
     const loaded = await openedFor(args.config, args.secret);
     const { config, vault, subject } = loaded;
     const quiet = quietFrom(args.quiet, config.rotation.quiet);
-    const testimony = await testimonyOf(loaded);
     const force = args.force === true;
+    const testimony = force ? await testimonyOf(loaded) : await settledTestimonyOf(loaded, quiet);
     const ended = await commitStaged({ config, vault, subject, testimony, quiet, force, now: Date.now() });
     const status = statusOf(subject, { config, testimony, now: Date.now(), quiet });
     if (args.json) return print(JSON.stringify({ changed: ended.changed, forced: ended.forced, ...status }));

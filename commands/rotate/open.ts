@@ -4,6 +4,7 @@ import { duration } from "../../src/core/units.ts";
 import { log, setLogLevel } from "../../src/log.ts";
 import { type Testimony, testimonyIn } from "../../src/rotation/evidence.ts";
 import { removeExpired } from "../../src/rotation/expire.ts";
+import { statusOf } from "../../src/rotation/status.ts";
 import { type Subject, subjectNamed } from "../../src/rotation/subjects.ts";
 import { openForCommand } from "../../src/stores/open.ts";
 
@@ -43,6 +44,23 @@ export async function testimonyOf({ config }: Pick<Loaded, "config">): Promise<T
     if (!(fault instanceof MeshError) || fault.kind === "bug") throw fault;
     log.warn("store not asked", { why: fault.message });
     return null;
+  }
+}
+
+const patience = 3000;
+const askAgainAfter = 250;
+
+/** Asks the store like `testimonyOf`; where gateways have only to read a file that was just staged, gives them a moment. */
+export async function settledTestimonyOf(
+  loaded: Loaded & { subject: Subject },
+  quiet: number,
+): Promise<Testimony | null> {
+  const { config, subject } = loaded;
+  for (const end = performance.now() + patience; ; await new Promise((next) => setTimeout(next, askAgainAfter))) {
+    const testimony = await testimonyOf(loaded);
+    const objections = statusOf(subject, { config, testimony, now: Date.now(), quiet }).objections ?? [];
+    const passing = objections.some(({ id }) => id === "not-told" || id === "not-loaded");
+    if (!passing || performance.now() > end) return testimony;
   }
 }
 

@@ -64,7 +64,7 @@ test(
 
       if (chance() < 0.3) {
         await rotate(house, ["undo", inbound], { killing: chance });
-        await loaded(house, inbound);
+        await senders.acceptedAgain(old);
         senders.use([old, fresh]);
         await senders.taken(old, 5);
         senders.use([fresh]);

@@ -110,6 +110,11 @@ export class Senders {
     }
   }
 
+  /** Sends a token that an undo brought back until the gateway has seen it: from then on it is valid. */
+  async acceptedAgain(token: string): Promise<void> {
+    await eventually("a token to be back", async () => (await this.#post(token, ignored)) === 200);
+  }
+
   /** Asks for one build, however often it takes. */
   async build(body: JsonObject): Promise<void> {
     await eventually("a build", async () => (await this.#post(this.#tokens[0] ?? "", body)) === 200);
@@ -130,7 +135,8 @@ export class Senders {
   async #send(token: string): Promise<void> {
     const status = await this.#post(token, ignored);
     if (status === 200) this.#accepted.set(token, (this.#accepted.get(token) ?? 0) + 1);
-    else if (status !== null) this.refused.push(`${status} at delivery ${this.sent}`);
+    else if (status !== null)
+      this.refused.push(`${status} at delivery ${this.sent}, value ${this.#tokens.indexOf(token)}`);
   }
 
   /** The status, or null where no gateway answered: one was killed just then. */

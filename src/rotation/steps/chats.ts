@@ -24,6 +24,17 @@ export const slack: Steps = (about) =>
     "on the same page, remove the old webhook",
   );
 
+// The other side has one token at a time: a gap cannot be had shorter than the time between these two steps.
+export const oneAtATime: Steps = (about) => [
+  unseen(
+    `${about.subject.system}: change the token (Telegram: /revoke at @BotFather); the old one ends at once, so do the next two right away`,
+  ),
+  seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),
+  seen("proved", "the test post with the new token was taken"),
+  commitStep(about),
+  backups,
+];
+
 export const anyChat: Steps = (about) =>
   swap(
     about,

@@ -1,5 +1,5 @@
 import type { Subject } from "../subjects.ts";
-import { anyChat, mattermost, pager, signing, slack } from "./chats.ts";
+import { anyChat, mattermost, oneAtATime, pager, signing, slack } from "./chats.ts";
 import { admin, connect, heartbeat, node, redis, tls } from "./house.ts";
 import { jiraDoor, jiraRest } from "./jira.ts";
 import type { About, Step, Steps } from "./step.ts";
@@ -14,6 +14,8 @@ const registry: Record<string, Steps> = {
   "rest youtrack": youtrackRest,
   "chat mattermost": mattermost,
   "chat slack": slack,
+  "chat telegram": oneAtATime,
+  "chat openclaw": oneAtATime,
   chat: anyChat,
   signing,
   pager,
