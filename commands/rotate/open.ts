@@ -32,7 +32,9 @@ export async function openedFor(file: string | undefined, name: string): Promise
 }
 
 /** Asks the store who uses what; null, with a word in the log, where it cannot be asked now. */
-export async function testimonyOf({ config }: Pick<Loaded, "config">): Promise<Testimony | null> {
+export async function testimonyOf({ config, subject }: Loaded & { subject?: Subject }): Promise<Testimony | null> {
+  // A node that asks over HTTPS has no store to look into; its gateway has.
+  if (subject?.kind === "connect") return null;
   try {
     const store = await openForCommand(config);
     try {

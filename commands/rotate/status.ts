@@ -23,7 +23,8 @@ export default defineCommand({
     const { config } = loaded;
     const subjects = args.secret ? [subjectNamed(config, args.secret)] : subjectsOf(config);
     const quiet = quietFrom(args.quiet, config.rotation.quiet);
-    const testimony = await testimonyOf(loaded);
+    const [only] = subjects.length === 1 ? subjects : [];
+    const testimony = await testimonyOf({ ...loaded, ...(only && { subject: only }) });
     const all = subjects.map((subject) => statusOf(subject, { config, testimony, now: Date.now(), quiet }));
     if (args.json) return print(JSON.stringify({ secrets: all }));
     if (args.secret) return print(all.flatMap(described).join("\n"));

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { refuseUnfit, sha256 } from "../secrets/copy.ts";
 import type { Reason } from "../secrets/ledger.ts";
-import { finish, type Item, type Looked, stage } from "../secrets/shelf.ts";
+import { finish, type Item, type Looked, prove, stage } from "../secrets/shelf.ts";
 import { createToken } from "../secrets/write.ts";
 import { alone } from "./lock.ts";
 import { pairIn } from "./pair.ts";
@@ -42,6 +42,13 @@ export async function start({
     const fault = pairFaultIn(subject, probe, config, now);
     if (fault) throw new MeshError("data", fault, { hint: "nothing was staged" });
     return { fresh: true, staged: stage(subject.shelf, texts, { at: now, reason }) };
+  });
+}
+
+/** Writes down that the other side has taken a test post with this value, if it is still the staged one. */
+export async function proven(config: Config, { shelf }: Subject, key_id: string, now: number): Promise<void> {
+  await alone(config.secrets_dir, () => {
+    if (finish(shelf).next?.key_id === key_id) prove(shelf, key_id, now);
   });
 }
 

@@ -4,12 +4,12 @@ import { oneLine } from "../../../src/core/text.ts";
 import { type Proof, trySecret } from "../../../src/gateway/secret-trial.ts";
 import { aboutOf } from "../../../src/rotation/about.ts";
 import { inOrder, urgently } from "../../../src/rotation/incident.ts";
-import { start } from "../../../src/rotation/start.ts";
+import { proven, start } from "../../../src/rotation/start.ts";
 import { statusOf } from "../../../src/rotation/status.ts";
 import { stepsFor } from "../../../src/rotation/steps/registry.ts";
 import { isMadeHere, proofOf, type Subject, subjectNamed, subjectsOf } from "../../../src/rotation/subjects.ts";
 import type { Reason } from "../../../src/secrets/ledger.ts";
-import { look, nextOf, prove } from "../../../src/secrets/shelf.ts";
+import { look, nextOf } from "../../../src/secrets/shelf.ts";
 import { print } from "../../args.ts";
 import { opened, testimonyOf } from "../open.ts";
 import { stepLines } from "../text.ts";
@@ -41,7 +41,11 @@ export async function startFrom(asked: Asked): Promise<void> {
     now: Date.now(),
   });
   const proofs = await tried(subject, staged.key_id, loaded, asked);
-  const status = statusOf(subject, { config: loaded.config, testimony: await testimonyOf(loaded), now: Date.now() });
+  const status = statusOf(subject, {
+    config: loaded.config,
+    testimony: await testimonyOf({ ...loaded, subject }),
+    now: Date.now(),
+  });
   if (asked.json) return print(JSON.stringify({ fresh, proofs, ...status }));
   print(
     `${subject.name}: ${fresh ? "staged" : "staged already"} ${staged.key_id}${fresh ? "" : "; nothing was changed"}`,
@@ -51,7 +55,7 @@ export async function startFrom(asked: Asked): Promise<void> {
   for (const { place, taken, why } of proofs)
     print(`  test post to ${place}: ${taken ? "taken" : `not taken: ${oneLine(why ?? "")}`}`);
   for (const line of stepLines(status.steps)) print(line);
-  if (asked.reason === "incident") print(`  ${urgently(subject)}`);
+  if (status.next?.reason === "incident") print(`  ${urgently(subject)}`);
   if (proofs.some(({ taken }) => !taken)) {
     throw new MeshError("unavailable", "the test post was not taken", {
       hint: `once it is mended: meshmac rotate start ${subject.name} --test; or meshmac rotate abort ${subject.name}`,
@@ -78,7 +82,7 @@ async function startAll({ config }: Loaded, { owner, reason, json }: Asked): Pro
       continue;
     }
     const { fresh, staged } = await start({ config, subject, reason, now: Date.now() });
-    const how = reason === "incident" ? urgently(subject) : `meshmac rotate status ${subject.name}`;
+    const how = reason === "incident" && fresh ? urgently(subject) : `meshmac rotate status ${subject.name}`;
     done.push({ secret: subject.name, key_id: staged.key_id, fresh, next: how });
   }
   if (json) return print(JSON.stringify({ secrets: done }));
@@ -100,7 +104,7 @@ async function tried(
   if (look(subject.shelf).ledger.proof?.key_id === key_id && test !== true) return [];
   const toStderr = (line: string) => void process.stderr.write(`${line}\n`);
   const proofs = await trySecret({ config, vault, subject, print: json ? toStderr : print });
-  if (proofs.every(({ taken }) => taken)) prove(subject.shelf, key_id, Date.now());
+  if (proofs.every(({ taken }) => taken)) await proven(config, subject, key_id, Date.now());
   return proofs;
 }
 
