@@ -2,10 +2,9 @@ import { type Config, secretsOf } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import type { Reply, Verdict } from "../core/post.ts";
 import { sendPost } from "../http.ts";
-import type { Alert } from "../pagers/pager.ts";
 import type { Subject } from "../rotation/subjects.ts";
 import type { Vault } from "../secrets.ts";
-import { pagersFrom } from "./escalate-pagers.ts";
+import { tryPager } from "./notify-page.ts";
 import { tryChat } from "./notify-trial.ts";
 
 export interface SecretTrial {
@@ -39,7 +38,10 @@ async function tryPlace(place: string, { config, vault, print }: SecretTrial): P
     const { sent, why } = await tryChat({ config, vault, chat: name, plain: false, print });
     return { place, taken: sent, why };
   }
-  if (room === "pagers") return await tryPager(place, name, config);
+  if (room === "pagers") {
+    const { sent, why, resolved } = await tryPager({ config, vault, pager: name, plain: false, print });
+    return { place, taken: sent && resolved !== false, why };
+  }
   if (room === "heartbeat" && config.heartbeat) {
     const { url, every: _every, ...outbound } = config.heartbeat;
     return said(place, await sendPost({ method: "GET", url }, outbound), ({ status }) =>
@@ -48,31 +50,6 @@ async function tryPlace(place: string, { config, vault, print }: SecretTrial): P
   }
   throw new MeshError("bug", `nothing can be sent to ${place}`);
 }
-
-/** Pages once with a word that nothing is wrong, and takes the page back. */
-async function tryPager(place: string, name: string, config: Config): Promise<Proof> {
-  const pager = pagersFrom(config, () => "").find((one) => one.name === name);
-  if (!pager) throw new MeshError("bug", `pager ${JSON.stringify(name)} is not configured`);
-  const alert = testAlert(config);
-  const send = async (what: "page" | "resolve"): Promise<Proof | null> => {
-    const message = pager.message(what, alert);
-    return message && said(place, await sendPost(message.post, pager.outbound), message.judge);
-  };
-  const paged = await send("page");
-  if (!paged?.taken) return paged ?? { place, taken: false, why: "it has no page" };
-  return (await send("resolve")) ?? paged;
-}
-
-const testAlert = ({ pool, node }: Config): Alert => ({
-  key: `meshmac:${pool}:test/${crypto.randomUUID()}`,
-  about: "meshmac test",
-  summary: "meshmac test page, sent by hand while its key is changed; nothing is wrong",
-  source: node.id,
-  severity: "info",
-  at: Date.now(),
-  links: [],
-  details: {},
-});
 
 function said(place: string, answer: Awaited<ReturnType<typeof sendPost>>, judge: (reply: Reply) => Verdict): Proof {
   if ("failure" in answer) return { place, taken: false, why: answer.failure.why };

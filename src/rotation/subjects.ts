@@ -1,8 +1,8 @@
-import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type Config, type NamedSecret, secretsOf } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
+import { tokensIn } from "../secrets/list.ts";
 import type { Shelf } from "../secrets/shelf.ts";
 
 /** What a secret is for; it decides how two values live beside each other, and what proves the new one. */
@@ -25,9 +25,13 @@ export interface Subject {
   window: number;
 }
 
-/** Whether the value is made here, or by the other side and brought. */
-export const isMadeHere = ({ kind }: Pick<Subject, "kind">): boolean =>
-  kind === "door" || kind === "admin" || kind === "node" || kind === "redis" || kind === "signing";
+/** Whether the value is made here, or by the other side and brought. Linear draws the secrets of its webhooks itself. */
+export const isMadeHere = ({ kind, system }: Pick<Subject, "kind" | "system">): boolean =>
+  (kind === "door" && system !== "linear") ||
+  kind === "admin" ||
+  kind === "node" ||
+  kind === "redis" ||
+  kind === "signing";
 
 /** Whether the value opens a door of ours. */
 export const isInbound = ({ kind }: Pick<Subject, "kind">): boolean =>
@@ -45,7 +49,8 @@ export function proofOf({ kind }: Pick<Subject, "kind">): "use" | "trial" | "pai
 /** Lists everything that a configuration lets rotate, in the order of the configuration. */
 export function subjectsOf(config: Config): Subject[] {
   const named = Map.groupBy(secretsOf(config), ({ secret }) => secret.name);
-  const nodes = nodeTokens(config.secrets_dir).filter((name) => !named.has(name));
+  // The tokens of nodes are files that nothing names: `nodes/<id>.token`.
+  const nodes = tokensIn(config.secrets_dir, "nodes").filter((name) => !named.has(name));
   return [
     ...[...named].map(([name, uses]) => subjectOf(config, name, uses)),
     ...nodes.map((name) => subjectOf(config, name, [])),
@@ -122,16 +127,3 @@ function kindAt(place: string | undefined, { sources, chats, pagers }: Config): 
       return { kind: "node", system: "node" };
   }
 }
-
-/** The tokens of nodes are files that nothing names: `nodes/<id>.token`. */
-function nodeTokens(secrets_dir: string): string[] {
-  const folder = join(secrets_dir, "nodes");
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((file) => /^[A-Za-z0-9][\w.-]*\.token$/.test(file))
-    .map((file) => `nodes/${file}`)
-    .toSorted();
-}
-
-/** The folder in which the one who rotates must be able to write. */
-export const folderOf = ({ shelf }: Subject): string => dirname(shelf.files[0] ?? "");

@@ -1,5 +1,6 @@
 import type { Subject } from "../subjects.ts";
 import { anyChat, mattermost, oneAtATime, pager, signing, slack } from "./chats.ts";
+import { githubDoor, githubRest, gitlabDoor, gitlabRest, linearDoor, linearRest } from "./forges.ts";
 import { admin, connect, heartbeat, node, redis, tls } from "./house.ts";
 import { jiraDoor, jiraRest } from "./jira.ts";
 import type { About, Step, Steps } from "./step.ts";
@@ -12,6 +13,12 @@ const registry: Record<string, Steps> = {
   "rest jira": jiraRest,
   "door youtrack": youtrackDoor,
   "rest youtrack": youtrackRest,
+  "door github": githubDoor,
+  "rest github": githubRest,
+  "door gitlab": gitlabDoor,
+  "rest gitlab": gitlabRest,
+  "door linear": linearDoor,
+  "rest linear": linearRest,
   "chat mattermost": mattermost,
   "chat slack": slack,
   "chat telegram": oneAtATime,

@@ -21,7 +21,6 @@ import type {
   Renewal,
   Shown,
   DestinationRow,
-  TallyRow,
 } from "../store.ts";
 
 // The verbs of nodes and operators as JSON over HTTP: `POST /api/v1/node/<verb>`, `POST /api/v1/operator/<verb>`. Both sides
@@ -288,23 +287,6 @@ const gatewayRow: z.ZodType<GatewayRow> = z.object({
   silent_ms: time,
 });
 export const gatewaysSaid = z.object({ gateways: z.array(gatewayRow) });
-
-const tallyRow: z.ZodType<TallyRow> = z.object({
-  gateway: z.string(),
-  silent_ms: time,
-  uses: z.array(
-    z.object({
-      secret: z.string(),
-      key_id: z.string(),
-      role: maybe(z.enum(["current", "next"])),
-      loaded_ms: maybe(time),
-      count,
-      refused: count,
-      idle_ms: maybe(time),
-    }),
-  ),
-});
-export const usesSaid = z.object({ tallies: z.array(tallyRow) });
 
 const outcomes = ["queued", "duplicate", "ignored", "refused"] as const satisfies DeliveryNote["outcome"][];
 const note: z.ZodType<DeliveryNote> = z.object({
