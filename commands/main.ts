@@ -76,6 +76,7 @@ async function commands(): Promise<CommandDef<ArgsDef>> {
       serve: () => import("./serve.ts").then((command) => command.default),
       work: () => import("./work.ts").then((command) => command.default),
       notify: () => import("./notify.ts").then((command) => command.default),
+      rotate: () => import("./rotate.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
       nodes: () => import("./nodes.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),

@@ -5,7 +5,7 @@ import { isObject } from "./core/json.ts";
 import type { Outbound } from "./core/outbound.ts";
 import type { Post, Reply } from "./core/post.ts";
 import { exactMask } from "./core/redact.ts";
-import { Secret } from "./core/secret.ts";
+import { type Live, Secret } from "./core/secret.ts";
 import { standardSignature } from "./core/standard-webhooks.ts";
 import { isLoopback } from "./core/units.ts";
 import { version } from "./version.ts";
@@ -53,13 +53,25 @@ const userAgent = `meshmac/${version}`;
  * came in time, and `config` where it cannot be asked at all: plain http:// to another machine without `allow_http`, a file
  * of `way` that cannot be read. No message holds the URL.
  */
-export async function call({ method, url, unix, headers, body, bearer, way, ...how }: Call): Promise<Answer> {
+export async function call({ bearer, ...asked }: Call): Promise<Answer> {
+  const lives = bearer?.lives() ?? [];
+  for (const [turn, live] of lives.entries()) {
+    const answer = await callOnce(asked, live.text.trim());
+    live.used(answer.status === 401);
+    // A value that is staged may not be valid yet: until it is committed, the one before it is.
+    if (answer.status !== 401 || turn === lives.length - 1) return answer;
+  }
+  return await callOnce(asked);
+}
+
+async function callOnce(asked: Omit<Call, "bearer">, token?: string): Promise<Answer> {
+  const { method, url, unix, headers, body, way, ...how } = asked;
   const { host, hostname, protocol } = new URL(url);
   if (unix === undefined && protocol === "http:" && !isLoopback(hostname) && !way?.allow_http)
     throw new MeshError("config", `${host} is plain http`, { hint: "use https, or say allow_http: true" });
   const tls = way ? await tlsOf(way).catch(unreadable) : {};
   const timeout = AbortSignal.timeout(how.timeout_ms);
-  const authorization = bearer && { authorization: `Bearer ${shown(bearer)}` };
+  const authorization = token !== undefined && { authorization: `Bearer ${token}` };
   try {
     const response = await ofetch.raw<unknown, "stream">(url, {
       method,
@@ -91,16 +103,27 @@ function unreadable(error: unknown): never {
  * follows a redirect, never retries. Refuses plain http:// to anything but loopback unless `allow_http`.
  */
 export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
+  const end = performance.now() + outbound.timeout;
+  const first = await sendOnce(post, outbound, 0);
+  if (!("reply" in first) || first.reply.status !== 401 || !hasAnother(post)) return first;
+  // A value that is staged may not be valid yet: until it is committed, the one before it is.
+  const timeout = Math.max(1, Math.round(end - performance.now()));
+  return await sendOnce(post, { ...outbound, timeout }, 1);
+}
+
+/** Sends with the first values of its secrets, or where `turn` is 1 and there are two, with the second. */
+async function sendOnce(post: Post, outbound: Outbound, turn: 0 | 1): Promise<Sent> {
   let place = nameOf(post);
   const refused = (code: string, why: string): Sent => ({ place, failure: { code, maybeSent: false, why } });
   let url: string;
   let headers: Record<string, string>;
   let body: string | undefined;
+  const { shown, told } = choice(turn);
   try {
-    body = bodyOf(post);
+    body = bodyOf(post, shown);
     url = [post.url].flat().map(shown).join("");
     place = placeOf(url);
-    headers = { ...headersOf(post), ...signatureOf(post, body ?? "") };
+    headers = { ...headersOf(post, shown), ...signatureOf(post, body ?? "", told) };
   } catch (error) {
     return refused("secret", error instanceof MeshError ? error.message : "a secret could not be read");
   }
@@ -132,6 +155,7 @@ export async function sendPost(post: Post, outbound: Outbound): Promise<Sent> {
     const text = await textUpTo(post.method === "GET" ? longestListing : longestReply, response.body);
     // A refusal may quote the very secret that it refuses (Mattermost names the hook): nobody past this point sees it.
     const safe = post.method === "GET" ? text : exactMask(secretsOf(post))(text);
+    for (const live of told) live.used(response.status === 401);
     return { place, reply: { status: response.status, headers: response.headers, text: safe } };
   } catch (error) {
     const code = codeOf(error);
@@ -163,9 +187,23 @@ async function tlsOf({ ca_file, client_cert, client_key }: Way): Promise<Tls> {
 
 const read = async (path: string | undefined) => (path === undefined ? undefined : await readFile(path, "utf8"));
 
-const shown = (value: Secret | string): string => (typeof value === "string" ? value : value.reveal().trim());
+type Shown = (value: Secret | string) => string;
 
-function headersOf({ headers, basic, bearer, body }: Post): Record<string, string> {
+/** Shows one value of every secret, and remembers which ones were shown. */
+function choice(turn: 0 | 1): { shown: Shown; told: Live[] } {
+  const told: Live[] = [];
+  const shown = (value: Secret | string): string => {
+    if (typeof value === "string") return value;
+    const lives = value.lives();
+    const live = lives[turn] ?? lives[0];
+    if (!live) throw new MeshError("bug", `secret ${value.name} has no value`);
+    if (!told.some(({ keyId, text }) => keyId === live.keyId && text === live.text)) told.push(live);
+    return live.text.trim();
+  };
+  return { shown, told };
+}
+
+function headersOf({ headers, basic, bearer, body }: Post, shown: Shown): Record<string, string> {
   const all: Record<string, string> = { "user-agent": userAgent, accept: "application/json, text/plain" };
   if (body !== undefined) all["content-type"] = "application/json";
   for (const [name, value] of Object.entries(headers ?? {})) all[name.toLowerCase()] = shown(value);
@@ -174,26 +212,38 @@ function headersOf({ headers, basic, bearer, body }: Post): Record<string, strin
   return all;
 }
 
-function bodyOf({ body, bodySecrets }: Post): string | undefined {
+function bodyOf({ body, bodySecrets }: Post, shown: Shown): string | undefined {
   if (!bodySecrets || !isObject(body)) return body === undefined ? undefined : JSON.stringify(body);
   const secrets = Object.entries(bodySecrets).map(([name, value]) => [name, shown(value)]);
   return JSON.stringify({ ...body, ...Object.fromEntries(secrets) });
 }
 
-function signatureOf({ sign }: Post, body: string): Record<string, string> {
+/** Signs with every value there is: for the time of a rotation a receiver may know either, and takes any that it knows. */
+function signatureOf({ sign }: Post, body: string, told: Live[]): Record<string, string> {
   if (!sign) return {};
   const timestamp = Math.floor(Date.now() / 1000);
+  const lives = sign.key.lives();
+  told.push(...lives);
+  const signed = lives.map(({ text }) => standardSignature(text.trim(), { id: sign.id, timestamp, body }));
   return {
     "webhook-id": sign.id,
     "webhook-timestamp": String(timestamp),
-    "webhook-signature": standardSignature(shown(sign.key), { id: sign.id, timestamp, body }),
+    "webhook-signature": signed.join(" "),
   };
 }
 
-const secretsOf = ({ url, headers, basic, bearer, sign, bodySecrets }: Post): string[] =>
-  [...[url].flat(), basic?.password, bearer, sign?.key, ...Object.values({ ...headers, ...bodySecrets })]
-    .filter((value) => value instanceof Secret)
-    .map(shown);
+/** Every secret that is shown as it stands; a signature shows none. */
+const shownIn = ({ url, headers, basic, bearer, bodySecrets }: Post): Secret[] =>
+  [...[url].flat(), basic?.password, bearer, ...Object.values({ ...headers, ...bodySecrets })].filter(
+    (value) => value instanceof Secret,
+  );
+
+const hasAnother = (post: Post): boolean => shownIn(post).some((secret) => secret.lives().length > 1);
+
+const secretsOf = (post: Post): string[] =>
+  [...shownIn(post), ...(post.sign ? [post.sign.key] : [])].flatMap((secret) =>
+    secret.lives().map(({ text }) => text.trim()),
+  );
 
 async function textUpTo(limit: number, body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (!body) return "";

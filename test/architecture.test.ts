@@ -19,6 +19,7 @@ const mayImport: Record<string, string[]> = {
   "src/chats": ["src/core"],
   "src/pagers": ["src/core"],
   "src/spool": ["src/core", "src/log.ts"],
+  "src/rotation": ["src/core", "src/config", "src/sources", "src/stores", "src/secrets", "src/secrets.ts"],
   "src/stores": ["src/core", "src/log.ts", "src/secrets.ts", "src/http.ts"],
   "src/worker": ["src/core", "src/stores", "src/log.ts", "src/version.ts"],
   "src/gateway": [
@@ -28,6 +29,7 @@ const mayImport: Record<string, string[]> = {
     "src/chats",
     "src/pagers",
     "src/spool",
+    "src/rotation",
     "src/stores",
     "src/viewer",
     "src/http.ts",
@@ -66,7 +68,7 @@ const onlyIn: [what: string, pattern: RegExp, owner: RegExp][] = [
   ["citty", /from "citty"/, /^commands\//],
   ["fetch", /(?<![\w.])fetch\(/, /^src\/http\.ts$/],
   ["process.exit", /process\.exit\(/, /^commands\/main\.ts$/],
-  ["Secret.reveal", /\.reveal\(/, /^src\/(core\/secret|http|archive\/s3|stores\/(redis|remote))(\.ts|\/)/],
+  ["Secret.reveal", /\.(reveal|lives)\(/, /^src\/(core\/secret|http|archive\/s3|stores\/(redis|remote))(\.ts|\/)/],
 ];
 
 interface Source {

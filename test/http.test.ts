@@ -6,6 +6,7 @@ import { MeshError } from "../src/core/error.ts";
 import { type Outbound, outboundOptions } from "../src/core/outbound.ts";
 import type { Post } from "../src/core/post.ts";
 import { Secret } from "../src/core/secret.ts";
+import { standardSignature } from "../src/core/standard-webhooks.ts";
 import { call, sendPost } from "../src/http.ts";
 import { gate, openRemote, remote } from "./fakes/remote.ts";
 
@@ -30,6 +31,73 @@ const replying = async (post: Post, options = outbound()) => {
   if ("failure" in sent) throw new Error(sent.failure.why);
   return sent.reply;
 };
+
+describe("two values of a secret, for the time of a rotation", () => {
+  const uses: string[] = [];
+  const staged = () => {
+    uses.length = 0;
+    const secret = new Secret("jira/rest.token");
+    const live = (text: string) => ({
+      text,
+      keyId: text,
+      used: (refused: boolean) => void uses.push(`${text} ${refused ? "no" : "yes"}`),
+    });
+    secret.bind(() => [live("new-value"), live("old-value")]);
+    return secret;
+  };
+  const bearers = (requests: { headers: Headers }[]) => requests.map(({ headers }) => headers.get("authorization"));
+
+  test("the new one is sent first", async () => {
+    using tracker = remote(201);
+    const reply = await replying(to(tracker.url, { bearer: staged() }));
+    expect(reply.status).toBe(201);
+    expect(bearers(tracker.requests)).toEqual(["Bearer new-value"]);
+    expect(uses).toEqual(["new-value yes"]);
+  });
+
+  test("where it is refused the old one is, and that is what counts", async () => {
+    using tracker = remote(401, 201);
+    const reply = await replying(to(tracker.url, { basic: { user: "bot", password: staged() } }));
+    expect(reply.status).toBe(201);
+    const sent = bearers(tracker.requests).map((text) => atob(text?.slice("Basic ".length) ?? ""));
+    expect(sent).toEqual(["bot:new-value", "bot:old-value"]);
+    expect(uses).toEqual(["new-value no", "old-value yes"]);
+  });
+
+  test("where both are refused, so is the post, after two requests", async () => {
+    using tracker = remote(401);
+    const reply = await replying(to(tracker.url, { bearer: staged() }));
+    expect([reply.status, tracker.requests.length]).toEqual([401, 2]);
+    expect(uses).toEqual(["new-value no", "old-value no"]);
+  });
+
+  test.each([400, 403, 404, 429, 500])(
+    "status %i says nothing of the token, and nothing is sent again",
+    async (status) => {
+      using tracker = remote(status);
+      await replying(to(tracker.url, { bearer: staged() }));
+      expect(bearers(tracker.requests)).toEqual(["Bearer new-value"]);
+    },
+  );
+
+  test("neither is quoted by a reply", async () => {
+    using tracker = remote({ status: 403, body: "new-value and old-value are wrong" });
+    const { text } = await replying(to(tracker.url, { bearer: staged() }));
+    expect(text).not.toMatch(/new-value|old-value/);
+  });
+
+  test("a body is signed with both keys, of which the receiver takes the one it knows", async () => {
+    using receiver = remote(200);
+    const [fresh, old] = [1, 2].map((byte) => `whsec_${Buffer.alloc(32, byte).toString("base64")}`) as [string, string];
+    const key = new Secret("hooks/signing.key");
+    key.bind(() => [fresh, old].map((text) => ({ text, keyId: text, used: () => {} })));
+    await sendPost(to(receiver.url, { sign: { scheme: "standard-webhooks", id: "msg_1", key } }), outbound());
+    const [asked] = receiver.requests;
+    const timestamp = Number(asked?.headers.get("webhook-timestamp"));
+    const signed = (text: string) => standardSignature(text, { id: "msg_1", timestamp, body: asked?.text ?? "" });
+    expect(asked?.headers.get("webhook-signature")).toBe(`${signed(fresh)} ${signed(old)}`);
+  });
+});
 
 describe("sendPost", () => {
   test("sends JSON as meshmac, and answers what came back", async () => {

@@ -1,6 +1,7 @@
 import { chats } from "../chats/registry.ts";
 import { nearest } from "../core/nearest.ts";
 import { isLoopback } from "../core/units.ts";
+import { secretsOf } from "./named.ts";
 import { place } from "./place.ts";
 import type { Problem } from "./problems.ts";
 import type { Parsed } from "./schema.ts";
@@ -20,6 +21,7 @@ export function crossCheck(config: Parsed, said: Said): Problem[] {
     ...ofPlainHttp(config),
     ...ofArchive(config),
     ...ofNode(config, said),
+    ...ofRotation(config),
   ];
 }
 
@@ -86,6 +88,14 @@ function ofChats({ chats: entries }: Parsed, said: Said): Problem[] {
 function ofPagers({ pagers }: Parsed, said: Said): Problem[] {
   return Object.entries(pagers).flatMap(([name, { chat }]) =>
     chat === undefined ? [] : unknownName(["pagers", name, "chat"], "chat", chat, Object.keys(said("chats"))),
+  );
+}
+
+/** Who is named in the calendar of rotations must be a secret of ours; nodes' tokens are named nowhere else. */
+function ofRotation(config: Parsed): Problem[] {
+  const known = [...secretsOf(config).map(({ secret }) => secret.name), ...(config.gateway.tls ? ["tls"] : [])];
+  return Object.keys(config.rotation.secrets).flatMap((name) =>
+    /^nodes\/[\w.-]+\.token$/.test(name) ? [] : unknownName(["rotation", "secrets", name], "secret", name, known),
   );
 }
 

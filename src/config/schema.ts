@@ -81,6 +81,20 @@ const gateway = z.strictObject({
     .prefault({}),
 });
 
+/** What is said of the rotation of one secret, or of all that have nothing of their own. */
+const calendar = z.strictObject({
+  every: limit.optional(),
+  owner: z.string().min(1).max(200).optional(),
+  window: duration.optional(),
+});
+
+const rotation = calendar.extend({
+  every: limit.prefault("90d"),
+  quiet: duration.prefault("5m"),
+  undo_for: limit.prefault("1h"),
+  secrets: z.record(z.string(), calendar).default({}),
+});
+
 // What reaches a gateway as any outbound entry does; a worker has waits of its own.
 const way = outboundOptions.pick({
   timeout: true,
@@ -182,6 +196,7 @@ export const configSchema = z.strictObject({
       context.addIssue({ code: "custom", message: `expected heartbeat × 2 ≤ fence < ttl, got ${said}` });
     }),
   node: node.prefault({}),
+  rotation: rotation.prefault({}),
 });
 
 export type Parsed = z.output<typeof configSchema>;

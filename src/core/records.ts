@@ -137,6 +137,21 @@ export interface DeliveryNote {
   issue_key: string | null;
 }
 
+/** How one gateway has used one value of a secret since it began. Ages instead of times: clocks of machines differ. */
+export interface Use {
+  secret: string;
+  key_id: string;
+  /** What the value is to that gateway now: null where it is loaded no longer. */
+  role: "current" | "next" | null;
+  /** Milliseconds since it was loaded. */
+  loaded_ms: number | null;
+  count: number;
+  /** Of these, how often the other side refused it. */
+  refused: number;
+  /** Milliseconds since its last use; null where it was never used. */
+  idle_ms: number | null;
+}
+
 /** What a node says of itself when it asks for work. */
 export interface NodeFacts {
   version: string;

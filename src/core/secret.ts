@@ -12,26 +12,42 @@ export function isSecretName(name: string): boolean {
   return saysWhatItIs.test(name) || (name.includes("/") && name.split("/").every((part) => part.length < 40));
 }
 
+/** One value of a secret, for the moment of its use. */
+export interface Live {
+  text: string;
+  keyId: string;
+  /** Says that it was sent, and whether the other side refused it. */
+  used(refused: boolean): void;
+}
+
 /**
  * A secret by its name under `secrets_dir`. The text stays in the vault: everything that prints, joins or serialises a
- * Secret shows the name only. `reveal` is for `http.ts` and the stores, and nobody else (an architecture test says so).
+ * Secret shows the name only. `reveal` and `lives` are for `http.ts` and the stores, and nobody else (an architecture test says so).
  */
 export class Secret {
   readonly name: string;
-  #read: (() => string) | undefined;
+  #read: (() => Live[]) | undefined;
 
   constructor(name: string, read?: () => string) {
     this.name = name;
-    this.#read = read;
+    if (read) this.bind(read);
   }
 
-  /** Connects the name to the vault that holds its text. */
-  bind(read: () => string): void {
-    this.#read = read;
+  /** Connects the name to the vault that holds its text, or its values in the order in which they are to be tried. */
+  bind(read: () => string | Live[]): void {
+    this.#read = () => {
+      const found = read();
+      return typeof found === "string" ? [{ text: found, keyId: "", used: () => {} }] : found;
+    };
   }
 
-  /** Returns the secret's current text, read anew when its file changed. */
+  /** Returns the text to use, read anew when its file changed. */
   reveal(): string {
+    return this.lives()[0]?.text ?? "";
+  }
+
+  /** Returns what may be used, in the order to try it: for the time of a rotation there may be two. */
+  lives(): Live[] {
     if (!this.#read) throw new MeshError("bug", `secret ${this.name} was not bound to a vault`);
     return this.#read();
   }

@@ -4,8 +4,9 @@ import type { GatewayRow } from "../stores/store.ts";
 /** A gateway beats every ten seconds; one that missed six beats is taken for gone. Milliseconds. */
 export const silentAfter = 60_000;
 
-/** The gateways that still beat. */
-export const live = (rows: GatewayRow[]): GatewayRow[] => rows.filter(({ silent_ms }) => silent_ms < silentAfter);
+/** The gateways that still beat; one that ended in order says so with its last beat. */
+export const live = (rows: GatewayRow[]): GatewayRow[] =>
+  rows.filter(({ silent_ms, facts }) => silent_ms < silentAfter && facts.stopped !== true);
 
 /** A fact of a gateway, where it is text. */
 export const textFact = ({ facts }: GatewayRow, name: string): string | null => {

@@ -3,7 +3,7 @@ import { longestToken, type Vault } from "../secrets.ts";
 import type { Door } from "./door.ts";
 
 /** What of the vault a door needs. */
-export type Locks = Pick<Vault, "accepts" | "signed">;
+export type Locks = Pick<Vault, "accepts" | "signed" | "retired">;
 
 /** `claim` is still to be checked over the raw body; `key` names the token that matched, null while only a signature came. */
 export type Credentials = { key: string | null; claim: Claim | null } | { wrong: string };
@@ -31,7 +31,8 @@ export function judgeHeaders(
   const fake = fakeCause(source.fakeTokens, presented);
   if (fake !== null) return { wrong: fake };
   if (key !== null) return { key, claim };
-  return { wrong: fits ? "wrong token" : "token header too long" };
+  if (!fits) return { wrong: "token header too long" };
+  return { wrong: locks.retired(token, tokenIn(presented, verify.token?.prefix) ?? "") ?? "wrong token" };
 }
 
 const fakeCause = (fakes: Record<string, string> | undefined, presented: string): string | null =>

@@ -8,6 +8,7 @@ import type { Outbound } from "../core/outbound.ts";
 import type { Post, Reply, Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
 import { type RetryPolicy, retryPolicy } from "../core/retry.ts";
+import { Secret } from "../core/secret.ts";
 import { pagers } from "../pagers/registry.ts";
 import type { Alert, Pager } from "../pagers/pager.ts";
 import { outboundOf } from "./destinations.ts";
@@ -30,18 +31,24 @@ export interface PagerAt {
   outbound: Outbound;
   /** The id of the key that an open page is tied to, or null. */
   keyId(): string | null;
-  /** Describes the request; null where this pager leaves resolving to people. */
-  message(what: What, alert: Alert): Message | null;
+  /** Describes the request, with the key that a page was opened with where that one is still known; null where this pager leaves resolving to people. */
+  message(what: What, alert: Alert, openedWith?: string | null): Message | null;
+  /** Whether that key is the present one or still known. */
+  knows(openedWith: string): boolean;
 }
 
-/** Makes every pager that the configuration names; `keyIdOf` names a secret's present value. */
+/** A value of a secret by its key id, one from before the last change too; null where it is gone. */
+type Earlier = (secret: string, keyId: string) => string | null;
+
+/** Makes every pager that the configuration names; `keyIdOf` names a secret's present value, `earlier` finds one that a page was opened with. */
 export function pagersFrom(
   config: Pick<Config, "pagers" | "chats" | "retry">,
   keyIdOf: (secret: string) => string,
+  earlier: Earlier = () => null,
 ): PagerAt[] {
   return Object.entries(config.pagers).map(([name, entry]) => {
     if (entry.chat !== undefined) return chatPagerAt(name, entry, config.chats[entry.chat], config.retry);
-    return pagerAt(name, entry, config.retry, keyIdOf);
+    return pagerAt(name, entry, config.retry, keyIdOf, earlier);
   });
 }
 
@@ -50,6 +57,7 @@ function pagerAt(
   entry: PagerEntry,
   retry: Config["retry"],
   keyIdOf: (secret: string) => string,
+  earlier: Earlier,
 ): PagerAt {
   const pager: Pager | undefined = pagers.find(({ kind }) => kind === entry.kind);
   if (!pager) throw new MeshError("bug", `pager ${JSON.stringify(name)} has a kind without an adapter`);
@@ -59,19 +67,34 @@ function pagerAt(
     kind: pager.kind,
     policy: retryPolicy(pager.retry, retry, entry.retry),
     outbound: { ...entry, timeout: entry.timeout ?? 10_000, allow_http: entry.allow_http ?? false },
-    keyId() {
-      const secret = pager.keyOf?.(entry);
-      try {
-        return secret ? keyIdOf(secret.name) : null;
-      } catch {
-        return null; // unreadable now: the page itself will fail and say so
-      }
-    },
-    message(what, alert) {
+    keyId,
+    knows: (openedWith) => openedWith === keyId() || entryWith(openedWith) !== null,
+    message(what, alert, openedWith = null) {
       if (what === "page") return { post: pager.page(alert, entry), judge };
-      return pager.resolve ? { post: pager.resolve(alert, entry), judge } : null;
+      const as = openedWith === null || openedWith === keyId() ? entry : (entryWith(openedWith) ?? entry);
+      return pager.resolve ? { post: pager.resolve(alert, as), judge } : null;
     },
   };
+
+  function keyId(): string | null {
+    const secret = pager?.keyOf?.(entry);
+    try {
+      return secret ? keyIdOf(secret.name) : null;
+    } catch {
+      return null; // unreadable now: the page itself will fail and say so
+    }
+  }
+
+  /** The entry as it was while the key with this id was its own. */
+  function entryWith(id: string): PagerEntry | null {
+    const secret = pager?.keyOf?.(entry);
+    const text = secret ? earlier(secret.name, id) : null;
+    if (!secret || text === null) return null;
+    const before = new Secret(secret.name, () => text);
+    return Object.fromEntries(
+      Object.entries(entry).map(([key, value]) => [key, value === secret ? before : value]),
+    ) as PagerEntry;
+  }
 }
 
 function chatPagerAt(
@@ -88,6 +111,7 @@ function chatPagerAt(
     policy: retryPolicy(chat.retry, retry, entry.retry, own),
     outbound: outboundOf(chat, entry),
     keyId: () => null,
+    knows: () => true,
     message(what, alert) {
       // A page is a message of its own: it neither edits nor answers another.
       const given: Given = { key: sha256(JSON.stringify([what, alert.key, alert.at])), subject: alert.key };

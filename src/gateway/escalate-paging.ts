@@ -77,12 +77,11 @@ export function openPaging({ store, pool, pagers, hands }: PagingOptions): Pagin
 
   async function send({ pager, key, what }: Job, alert: Alert, rows: Alerts): Promise<"done" | "failed" | "needless"> {
     const fields = { alert: key, pager: pager.name, what };
-    const message = what === "resolve" && !isRecoverable(key) ? null : pager.message(what, alert);
-    if (!message) return "done";
     const openedWith = rows.get(markOf(pager, key))?.opened_with ?? null;
-    const keyNow = pager.keyId();
-    if (what === "resolve" && openedWith !== null && keyNow !== openedWith) {
-      log.warn("page resolved with another key", { ...fields, opened_with: openedWith, key_id: keyNow });
+    const message = what === "resolve" && !isRecoverable(key) ? null : pager.message(what, alert, openedWith);
+    if (!message) return "done";
+    if (what === "resolve" && openedWith !== null && !pager.knows(openedWith)) {
+      log.warn("page resolved with another key", { ...fields, opened_with: openedWith, key_id: pager.keyId() });
     }
     const paged: Paged | null = await sendPage(message, pager, { bucket: pager.bucket, longest: longestRound }, hands);
     if (!paged) return "needless";

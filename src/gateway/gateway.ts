@@ -18,6 +18,7 @@ import { rulesOf } from "./rules.ts";
 import { startSender } from "./send.ts";
 import { startLoop } from "./stir.ts";
 import { openServer, type Server } from "./server.ts";
+import { startUses } from "./uses.ts";
 
 export interface GatewayOptions {
   config: Config;
@@ -62,7 +63,15 @@ export async function openGateway({
   const logNotes = () => [...store.notes(), ...archiver.notes()];
   const notes = () => [...pageNotes(), ...logNotes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
-  const destinations = destinationsFrom(config, { mask, keyId: vault.keyId });
+  // A staged value may be the one that mends a destination: then its circuit is probed, as after any change.
+  const destinations = destinationsFrom(config, {
+    mask,
+    keyId: (name) =>
+      vault
+        .sendable(name)
+        .map(({ keyId }) => keyId)
+        .join(),
+  });
   // A standby takes deliveries; what is to be said of them waits in the store for a gateway that sends.
   const { sends } = config.gateway;
   const announcer = sends
@@ -80,7 +89,8 @@ export async function openGateway({
   const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
-  const pagers = pagersFrom(config, (name) => vault.keyId(name));
+  const uses = startUses({ store, vault, config });
+  const pagers = pagersFrom(config, (name) => vault.keyId(name), vault.earlier);
   const links = config.gateway.admin.url ?? null;
   escalation = startEscalation({
     store,
@@ -108,7 +118,7 @@ export async function openGateway({
     (over ??= (async () => {
       await server.drain(delay);
       published.stop();
-      const loops = [announcer, sender, drainer, reaper, archiver, escalation, heartbeat];
+      const loops = [announcer, sender, drainer, reaper, archiver, escalation, heartbeat, uses];
       await Promise.all(loops.map((loop) => loop?.stop()));
       log.info("gateway stopped");
     })());

@@ -3,6 +3,7 @@ import { MeshError } from "../core/error.ts";
 import type { Config } from "../config.ts";
 import type { Address } from "../core/units.ts";
 import { log } from "../log.ts";
+import { keyFileFor } from "../rotation/pair.ts";
 import { answerError } from "./answer.ts";
 
 export type BunServer = Server<undefined>;
@@ -33,7 +34,7 @@ const idleSeconds = 12;
 /** Names the files of `gateway.tls` as a listener takes them. */
 export const tlsOf = ({ cert, key, client_ca }: NonNullable<Config["gateway"]["tls"]>): ListenTls => ({
   cert: Bun.file(cert),
-  key: Bun.file(key),
+  key: Bun.file(keyFileFor({ cert, key })),
   ...(client_ca && { ca: Bun.file(client_ca), requestCert: true, rejectUnauthorized: true }),
 });
 

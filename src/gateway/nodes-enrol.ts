@@ -46,7 +46,8 @@ export function disownNode({ secrets_dir }: Pick<Config, "secrets_dir">, id: str
   const path = join(secrets_dir, nodeToken(id));
   const had = existsSync(path);
   rmSync(path, { force: true });
-  rmSync(`${path}.next`, { force: true });
+  // What a rotation has left beside it, too.
+  for (const end of ["next", "prev", "rotation"]) rmSync(`${path}.${end}`, { force: true });
   return had;
 }
 

@@ -104,8 +104,8 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   if (outcome.outcome === "refused") tellRefusal(outcome, fields, request.headers.get(door.header), delivery, ledger);
   else log.info(said[outcome.outcome], reason === null ? fields : { ...fields, reason });
 
-  // A stranger must not be able to push what senders did out of the bounded notes.
-  if (outcome.outcome === "ignored" || (outcome.outcome === "refused" && outcome.verified)) {
+  // A stranger must not be able to push what senders did out of the bounded notes; who has a retired token is none.
+  if (outcome.outcome === "ignored" || (outcome.outcome === "refused" && (outcome.verified || wasOurs(outcome)))) {
     const { outcome: what } = outcome;
     ledger.notes.add({ at: seen_at, source: door.name, correlation_id, outcome: what, reason, run_id, issue_key });
   }
@@ -113,6 +113,9 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   if (outcome.outcome === "refused") return answerError(status, outcome.error, correlation_id, outcome);
   return answerSender(answerBody(outcome, correlation_id), correlation_id);
 }
+
+/** A sender that was forgotten in a rotation; past its burst of wrong tokens it is throttled like any other. */
+const wasOurs = ({ status, cause }: Refusal): boolean => status === 401 && cause.startsWith("retired token of ");
 
 const said = {
   queued: "delivery queued",

@@ -23,7 +23,7 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
 } {
   // Nodes that come through a gateway could not renew while it was gone: they get one ttl to come back before their leases count.
   const grace = store.about.kind === "sqlite" || takesNodes ? config.lease.ttl : 0;
-  const gateway = `${config.node.id}/${process.pid}`;
+  const gateway = gatewayId(config);
   const loops = [
     every(reapEvery, "leases not reaped", grace, async () => {
       const lost = await store.reap();
@@ -36,12 +36,25 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
     every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() })),
   ];
   return {
-    stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))),
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+      // Whoever asks which gateways live need not wait until this one has been silent for long enough.
+      const gone = store.beat(gateway, { version, ...facts(), sends: false, stopped: true });
+      await Promise.race([gone.catch(() => {}), Bun.sleep(patience)]);
+    },
   };
 }
 
+/** What this process is called among the gateways of its store. */
+export const gatewayId = ({ node }: { node: { id: string } }): string => `${node.id}/${process.pid}`;
+
 /** Does one thing again and again, `ms` after it was last done; a failure is said once until it works again. */
-function every(ms: number, failed: string, firstAfter: number, act: () => Promise<void>): { stop(): Promise<void> } {
+export function every(
+  ms: number,
+  failed: string,
+  firstAfter: number,
+  act: () => Promise<void>,
+): { stop(): Promise<void> } {
   let failing = false;
   let acting: Promise<void> = Promise.resolve();
   let stopped = false;

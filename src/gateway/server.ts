@@ -22,7 +22,7 @@ import { openSocket } from "./socket.ts";
 
 export interface ServerOptions {
   config: Config;
-  vault: Pick<Vault, "accepts" | "signed" | "tokens" | "values">;
+  vault: Pick<Vault, "accepts" | "signed" | "retired" | "tokens" | "values">;
   store: Store;
   /** Hides every secret in a text that is shown. */
   mask?: (text: string) => string;

@@ -83,6 +83,7 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
       return said({ said: await store.forget(node, force) });
     },
     gateways: async () => said({ gateways: await store.gateways() }),
+    uses: async () => said({ tallies: await store.uses() }),
     destinations: async () => said({ destinations: await store.destinations() }),
     alerts: async () => said({ alerts: await store.alerts() }),
     posts: async (call) => said({ posts: await store.posts(asked(call, wire.postsAsked).subject) }),

@@ -1,5 +1,6 @@
 import { MeshError } from "../core/error.ts";
 import { readGuarded, stampOf } from "./file.ts";
+import type { Usage } from "./usage.ts";
 
 /** One value of a secret, in every form that comparing and naming it needs. */
 export interface Value {
@@ -7,6 +8,8 @@ export interface Value {
   bytes: Buffer;
   digest: Buffer;
   keyId: string;
+  /** How this process has used it; kept when the value moves from one file to another. */
+  usage: Usage;
 }
 
 export type Demand = "any" | "inbound";
@@ -25,11 +28,13 @@ export class Copy {
   readonly path: string;
   readonly #top: string;
   readonly #staged: boolean;
+  readonly #usageOf: (keyId: string) => Usage;
 
-  constructor(path: string, top: string, staged: boolean) {
+  constructor(path: string, top: string, staged: boolean, usageOf: (keyId: string) => Usage) {
     this.path = path;
     this.#top = top;
     this.#staged = staged;
+    this.#usageOf = usageOf;
   }
 
   /** Looks at the file and reads it when it changed or could not be used before; returns whether it changed. */
@@ -40,11 +45,19 @@ export class Copy {
     this.#stamp = stamp;
     this.fault = null;
     try {
-      this.value = stamp === null && this.#staged ? null : valueOf(this.path, this.#top, demand);
+      this.value = stamp === null && this.#staged ? null : this.#read(demand);
     } catch (fault) {
       this.fault = fault;
     }
     return changed;
+  }
+
+  #read(demand: Demand): Value {
+    const text = readText(this.path, this.#top, demand);
+    const bytes = Buffer.from(text);
+    const digest = sha256(bytes);
+    const keyId = keyIdOf(digest);
+    return { text, bytes, digest, keyId, usage: this.#usageOf(keyId) };
   }
 
   /** Forgets what was seen, so that the next look reads the file in any case. */
@@ -60,15 +73,23 @@ export function sha256(text: string | Uint8Array): Buffer {
   return digest;
 }
 
-function valueOf(path: string, top: string, demand: Demand): Value {
-  const text = readGuarded(path, top)
-    .toString("utf8")
-    .replace(/\r?\n$/, "");
-  if (text === "") throw new MeshError("config", `${path} is empty`, { hint: "write the value into it" });
-  if (demand === "inbound") refuseWeak(path, text);
-  const bytes = Buffer.from(text);
-  const digest = sha256(bytes);
-  return { text, bytes, digest, keyId: digest.toString("hex", 0, 4) };
+/** Names a value by the first 8 hex digits of its SHA-256. */
+export const keyIdOf = (digest: Buffer): string => digest.toString("hex", 0, 4);
+
+/** Reads the value that a secret file holds. Throws like `readGuarded`, and `config` where it is empty or cannot do what is asked of it. */
+export function readText(path: string, top: string, demand: Demand): string {
+  const text = textIn(readGuarded(path, top));
+  refuseUnfit(path, text, demand);
+  return text;
+}
+
+/** The value in a file's bytes: one trailing newline is none of it. */
+export const textIn = (bytes: Buffer): string => bytes.toString("utf8").replace(/\r?\n$/, "");
+
+/** Throws `config` where a text is no value, or could not open a door that it shall open; `what` begins the message. */
+export function refuseUnfit(what: string, text: string, demand: Demand): void {
+  if (text === "") throw new MeshError("config", `${what} is empty`, { hint: "write the value into it" });
+  if (demand === "inbound") refuseWeak(what, text);
 }
 
 function refuseWeak(path: string, text: string): void {

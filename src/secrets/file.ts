@@ -148,7 +148,9 @@ function symbolicLink(path: string): MeshError {
   });
 }
 
-const codeOf = (fault: unknown): string => (fault instanceof Error && "code" in fault ? String(fault.code) : "unknown");
+/** The system's code of a fault, such as EACCES. */
+export const codeOf = (fault: unknown): string =>
+  fault instanceof Error && "code" in fault ? String(fault.code) : "unknown";
 const us = (): number => process.geteuid?.() ?? 0;
 const ourGroup = (): number => process.getegid?.() ?? 0;
 const octal = (mode: number): string => mode.toString(8).padStart(4, "0");

@@ -20,6 +20,7 @@ import { changes } from "./sqlite/run.ts";
 import { publishedRules, settings } from "./sqlite/setting.ts";
 import { stirring } from "./sqlite/stir.ts";
 import { sweeping } from "./sqlite/sweep.ts";
+import { tallying } from "./sqlite/tally.ts";
 import { listening } from "./sqlite/unheard.ts";
 import { openWriter } from "./sqlite/writer.ts";
 import type { Store } from "./store.ts";
@@ -101,6 +102,7 @@ function open(path: string, state_dir: string, { now, unlock, role, archive }: M
   const stirred = stirring(inside, dueAt);
   const unheard = listening(inside);
   const sweep = sweeping(inside, logs);
+  const { tally, uses } = tallying(inside);
   /** Answers what a reading verb reads, or rejects as the writing ones do. */
   const read = async <T>(ask: () => T): Promise<T> => inside.look(ask);
 
@@ -152,6 +154,8 @@ function open(path: string, state_dir: string, { now, unlock, role, archive }: M
     reconsider: (setups) => commit(() => reconsider(setups)),
     reap,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
+    tally: (gateway, said) => commit(() => tally(gateway, said)),
+    uses: () => read(uses),
     note: (said) => commit(() => note(said)),
     alert: (key, what, opened_with) => commit(() => alert(key, what, opened_with)),
     alerts: () => read(alerts),

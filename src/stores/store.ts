@@ -9,6 +9,7 @@ import type {
   Run,
   RunState,
   Task,
+  Use,
 } from "../core/records.ts";
 
 // The store port. Every verb is one atomic step, checks the fence itself, and carries a handle that makes a repeat harmless:
@@ -304,6 +305,14 @@ export interface GatewayRow {
   silent_ms: number;
 }
 
+/** What one gateway said last of the secrets it has loaded and used; every age is as of now. */
+export interface TallyRow {
+  gateway: string;
+  /** Milliseconds since it said so, by the store's own clock. */
+  silent_ms: number;
+  uses: Use[];
+}
+
 /** An alert as it stands: open, or how it was last resolved. */
 export interface AlertRow {
   key: string;
@@ -402,6 +411,8 @@ export interface OperatorStore {
   gateways(): Promise<GatewayRow[]>;
   /** Every open alert, and those resolved within `keep`. */
   alerts(): Promise<AlertRow[]>;
+  /** What every gateway of the last 31 days has said of its secrets, at most 500 of them. */
+  uses(): Promise<TallyRow[]>;
   /** Every destination that is not both well and idle, by name. */
   destinations(): Promise<DestinationRow[]>;
   /** The posts about a run or a report, oldest state first; null while a state of it waits to be expanded. */
@@ -444,6 +455,8 @@ export interface Store extends NodeStore, OperatorStore {
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;
+  /** Takes the place of what this gateway said before of its secrets. */
+  tally(gateway: string, uses: Use[]): Promise<void>;
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;

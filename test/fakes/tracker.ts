@@ -30,6 +30,8 @@ export interface TrackerOptions {
   script?: Injection[];
   /** The one Authorization header that it takes; any of the right shape without it. */
   authorization?: string;
+  /** The same, where it changes: whether a header is taken now. */
+  takes?: (authorization: string) => boolean;
   /** The only issues there are; any without it. */
   issues?: string[];
 }
@@ -129,7 +131,7 @@ interface Dialect {
   list(comments: Comment[], query: URLSearchParams): Answered;
 }
 
-function openTracker({ script = [], authorization, issues }: TrackerOptions, dialect: Dialect): Tracker {
+function openTracker({ script = [], authorization, takes, issues }: TrackerOptions, dialect: Dialect): Tracker {
   const comments: Comment[] = [];
   const faults: string[] = [];
   const fault = (why: string): Answered => {
@@ -142,6 +144,7 @@ function openTracker({ script = [], authorization, issues }: TrackerOptions, dia
     if (issue === "") return dialect.refuse(404, "no such resource");
     if (authorization === undefined ? !dialect.scheme.test(as) : as !== authorization)
       return dialect.refuse(401, "Unauthorized");
+    if (takes && !takes(as)) return dialect.refuse(401, "Unauthorized");
     const careless = carelessness(request, "tracker") ?? dialect.careless?.(request);
     if (careless) return fault(careless);
     if (issues && !issues.includes(issue))

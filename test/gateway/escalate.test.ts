@@ -41,7 +41,11 @@ interface Wishes {
   escalate_after?: string;
   retry?: JsonObject;
   standby?: boolean;
+  /** Values of before, by key id. */
+  earlier?: Texts;
 }
+
+const keyIdOf = (text: string): string => Bun.SHA256.hash(text, "hex").slice(0, 8);
 
 /** Escalates on a stage's store and clock; a wait is a short one, after which the loop looks at that clock again. */
 function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[], wishes: Wishes = {}): Watch {
@@ -61,7 +65,11 @@ function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[
     store: stage.store,
     config,
     standby: wishes.standby ?? false,
-    pagers: pagersFrom(config, (name) => Bun.SHA256.hash(all[name] ?? "", "hex").slice(0, 8)),
+    pagers: pagersFrom(
+      config,
+      (name) => keyIdOf(all[name] ?? ""),
+      (_, keyId) => wishes.earlier?.[keyId] ?? null,
+    ),
     destinations: new Map(known.map((name) => [name, null])),
     adminUrl: "https://builds.acme.internal",
     mask: stage.mask,
@@ -409,6 +417,32 @@ describe("a page", () => {
     await pager.arrived(4);
     await second.quiet();
     expect(pager.incidents).toMatchObject([{ triggers: 1 }]);
+  });
+
+  test("is resolved with the key that opened it, while that one is still known", async () => {
+    const keys = { ...texts };
+    using server = chatServer();
+    using pager = openPagerduty();
+    await using stage = await withChat(server);
+    await using watch = escalating(stage, ["chat:builds"], {
+      pagers: oncall(pager.base_url),
+      texts: keys,
+      earlier: { [keyIdOf(routingKey)]: routingKey },
+      escalate_after: "5h",
+    });
+    Object.assign(server.say, { status: 403, body: "" });
+    await stage.run("failed");
+    await pager.arrived(1);
+    await watch.quiet();
+    keys["pagerduty/routing.key"] = "f".repeat(32);
+    Object.assign(server.say, up);
+    await stage.later(30 * minute);
+    await stage.run("failed", "MOB-13");
+    await stage.later(30 * minute);
+    await until(async () => pager.events.some(({ event_action }) => event_action === "resolve"));
+    await watch.quiet();
+    expect(pager.incidents).toMatchObject([{ status: "resolved" }]);
+    expect(pager.dropped).toEqual([]);
   });
 
   test("is resolved with the key of today, and said to be where another one opened it", async () => {

@@ -54,6 +54,7 @@ class Mac {
       fence_ms: 1,
       timeout_ms: 1,
       run_url: "https://builds.example/r/1",
+      log_limit: 1024,
     };
     const files = { task: join(place, "task.json"), result: join(place, "result") };
     const node = {

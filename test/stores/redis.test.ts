@@ -188,6 +188,70 @@ describe("errors", () => {
   });
 });
 
+describe("two passwords, for the time of a rotation", () => {
+  /** A secret whose values the test lays out, the one to try first in front; answers how each was used. */
+  function changing(...first: string[]) {
+    let values = first;
+    const uses: string[] = [];
+    const secret = new Secret("redis/gateway.password");
+    secret.bind(() =>
+      values.map((text) => ({
+        text,
+        keyId: text,
+        used: (refused) => void uses.push(`${text} ${refused ? "no" : "yes"}`),
+      })),
+    );
+    return { secret, uses, set: (...now: string[]) => void (values = now) };
+  }
+
+  test("the new one is tried first, and the old one where Redis does not know the new one yet", async () => {
+    const redis = await server({ requirepass: "old-password" });
+    const { secret, uses } = changing("new-password", "old-password");
+    const store = await open(redis.url, { password: secret });
+    await store.ready();
+    await store.check();
+    expect(uses).toEqual(["new-password no", "old-password yes"]);
+  });
+
+  test("one that was staged is shown to Redis at once, over the connection that is there", async () => {
+    const redis = await server({ requirepass: "old-password" });
+    const { secret, uses, set } = changing("old-password");
+    const store = await open(redis.url, { password: secret });
+    await store.check();
+    expect(uses).toEqual(["old-password yes"]);
+    const operator = plain(redis, { password: "old-password" });
+    await operator.call("ACL", "SETUSER", "default", ">new-password");
+    set("new-password", "old-password");
+    await until(async () => uses.includes("new-password yes"));
+    await store.check();
+    // Taken away by its digest, as the steps of a rotation say it; whoever is connected stays connected.
+    const digest = new Bun.CryptoHasher("sha256").update("old-password").digest("hex");
+    await operator.call("ACL", "SETUSER", "default", `!${digest}`);
+    set("new-password");
+    await store.check();
+    await operator.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    await works(store);
+    expect(uses.filter((use) => use.startsWith("old"))).toEqual(["old-password yes"]);
+  });
+
+  test("one that Redis refuses leaves the connection as it was", async () => {
+    const redis = await server({ requirepass: "old-password" });
+    const { secret, uses, set } = changing("old-password");
+    const store = await open(redis.url, { password: secret });
+    await store.check();
+    set("mistyped", "old-password");
+    await until(async () => uses.includes("mistyped no"));
+    await store.check();
+  });
+
+  test("two that Redis refuses are said to be wrong", async () => {
+    const redis = await server({ requirepass: "third-password" });
+    const { secret } = changing("new-password", "old-password");
+    const store = await open(redis.url, { password: secret });
+    await expect(store.ready()).rejects.toMatchObject({ kind: "permission", status: 77 });
+  });
+});
+
 describe("a Redis that goes and comes", () => {
   test("opens while Redis is down, says so at once, and works when Redis is there", async () => {
     const redis = await server();

@@ -1,6 +1,6 @@
 import { Cluster, Redis } from "ioredis";
-import type { Secret } from "../../core/secret.ts";
 import type { StoreUrl } from "../../core/store-url.ts";
+import type { Password } from "./password.ts";
 
 export type RedisUrl = Extract<StoreUrl, { kind: "redis" }>;
 export type Client = Redis | Cluster;
@@ -22,14 +22,13 @@ const listens = {
   socketTimeout: 15_000,
 };
 
-const common = (url: RedisUrl, profile: Profile, password: Secret | undefined) => ({
+const common = (url: RedisUrl, profile: Profile) => ({
   ...(profile === "asks" ? asks : listens),
   connectTimeout: patience_ms,
   disableClientInfo: true, // CLIENT SETINFO came with 7.2
   // After a failover the old master answers READONLY: connect anew, and send the command again.
   reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
   ...(url.user && { username: url.user }),
-  ...(password && { password: password.reveal() }),
 });
 
 const queues = (profile: Profile) => ({
@@ -38,31 +37,41 @@ const queues = (profile: Profile) => ({
 });
 
 /** Opens one connection that goes on trying for ever, in steps of at most 2 s; after a rotation it uses the new password. */
-export function openClient(url: RedisUrl, profile: Profile, password: Secret | undefined): Redis {
+export function openClient(url: RedisUrl, profile: Profile, password: Password | undefined): Redis {
   const [first = { host: "localhost", port: 6379 }] = url.hosts;
   const client = new Redis({
-    ...common(url, profile, password),
+    ...common(url, profile),
+    ...(password && { password: password.text() }),
     ...queues(profile),
     ...(url.master ? { sentinels: url.hosts, name: url.master } : first),
     ...(url.tls && { tls: { servername: first.host } }),
     db: url.db,
     retryStrategy: reconnect,
   });
-  client.on("reconnecting", () => {
-    if (password) client.options.password = password.reveal();
-  });
+  password?.follow(client);
   return client;
 }
 
 /** Opens the same to a cluster; all keys of a pool are in one slot, so one of its masters answers everything. */
-export function openCluster(url: RedisUrl, profile: Profile, password: Secret | undefined): Cluster {
-  return new Cluster(url.hosts, {
+export function openCluster(url: RedisUrl, profile: Profile, password: Password | undefined): Cluster {
+  const cluster = new Cluster(url.hosts, {
     ...queues(profile),
-    redisOptions: { ...common(url, profile, password), ...(url.tls && { tls: {} }) },
+    redisOptions: {
+      ...common(url, profile),
+      // Asked for every node that is met.
+      ...(password && {
+        get password() {
+          return password.text();
+        },
+      }),
+      ...(url.tls && { tls: {} }),
+    },
     clusterRetryStrategy: reconnect,
     slotsRefreshTimeout: patience_ms,
     maxRedirections: 5,
   });
+  if (password) cluster.on("+node", (node: Redis) => password.follow(node));
+  return cluster;
 }
 
 /** Resolves when the client is ready, or after `ms`. */

@@ -6,6 +6,7 @@ import { Deadline } from "../deadline.ts";
 import { type Client, openClient, openCluster, patience_ms, type RedisUrl, settled } from "./clients.ts";
 import { demandDurable, durabilityInWords, readInfo } from "./durability.ts";
 import { failure, silent } from "./failure.ts";
+import { Password } from "./password.ts";
 import { scripts, type Verb } from "./scripts.ts";
 
 export type Reply = string | number | null | Reply[];
@@ -19,6 +20,8 @@ export interface LinkOptions {
 
 /** How long an unfit Redis is taken at its word before it is asked again. */
 const unfit_ms = 2000;
+/** How often it is looked whether another password was staged. */
+const provePassword_ms = 1000;
 
 /**
  * The way to one Redis. It is inspected on every new connection, before anything is entrusted to it: nothing is acknowledged
@@ -38,18 +41,25 @@ export class Link {
   #unfit: string | null = null;
   #closed = false;
   readonly #patience = new Deadline(patience_ms);
+  readonly #password: Password | undefined;
+  readonly #proving: NodeJS.Timeout | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
     this.place = options.url.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
     this.prefix = `{${options.pool}}:`;
-    this.#client = openClient(options.url, "asks", options.password);
+    this.#password = options.password && new Password(options.password);
+    this.#client = openClient(options.url, "asks", this.#password);
     this.#watch(this.#client);
+    if (!this.#password) return;
+    this.#proving = setInterval(() => this.#provePassword(), provePassword_ms);
+    this.#proving.unref();
   }
 
   /** Waits a little for the first connection. Throws when Redis is there and unfit: `config`, or `permission` for a wrong password. */
   async ready(): Promise<void> {
-    await settled(this.#client, patience_ms);
+    do await settled(this.#client, patience_ms);
+    while (this.#password?.hasAnother && this.#client.status !== "ready");
     if (this.#refused) throw this.#refused;
     await this.#inspection?.catch((error: unknown) => {
       if (error instanceof MeshError && error.kind === "config") throw error;
@@ -86,13 +96,14 @@ export class Link {
   listener(): Client {
     const { url, password } = this.#options;
     const open = this.#client instanceof Cluster ? openCluster : openClient;
-    const client = open(url, "listens", password);
+    const client = open(url, "listens", password && new Password(password));
     client.on("error", () => {}); // the link itself tells of outages
     return client;
   }
 
   close(): void {
     this.#closed = true;
+    clearInterval(this.#proving);
     this.#inspection = null;
     this.#client.disconnect();
   }
@@ -134,8 +145,12 @@ export class Link {
     });
     client.on("error", (error: unknown) => {
       const why = failure(error, this.place);
-      if (why.kind === "permission") this.#refused = why;
+      if (why.kind === "permission" && !this.#password?.hasAnother) this.#refused = why;
     });
+  }
+
+  #provePassword(): void {
+    if (this.#inspection && !this.#closed) void this.#password?.prove(this.#client, this.#options.url.user);
   }
 
   #inspect(client: Client): void {
@@ -164,8 +179,7 @@ export class Link {
   }
 
   async #joinCluster(single: Client): Promise<void> {
-    const { url, password } = this.#options;
-    const cluster = openCluster(url, "asks", password);
+    const cluster = openCluster(this.#options.url, "asks", this.#password);
     this.#client = cluster;
     this.#watch(cluster);
     single.disconnect();

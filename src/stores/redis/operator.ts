@@ -1,5 +1,6 @@
 import { MeshError } from "../../core/error.ts";
 import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
+import { aged } from "../../core/use.ts";
 import { seqOf } from "../cursor.ts";
 import { patienceFor } from "../hold.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
@@ -129,6 +130,14 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
           last_seen: Number(last_seen),
           silent_ms: Math.max(0, Number(silent_ms)),
         };
+      });
+    },
+
+    async uses() {
+      return list(await link.call("uses", {})).map((row) => {
+        const [gateway, uses, silent] = list(row);
+        const silent_ms = Math.max(0, Number(silent));
+        return { gateway: text(gateway), silent_ms, uses: aged(JSON.parse(text(uses)), silent_ms) };
       });
     },
 

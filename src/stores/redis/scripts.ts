@@ -36,9 +36,11 @@ import show from "./show.lua" with { type: "text" };
 import slice from "./slice.lua" with { type: "text" };
 import state from "./state.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
+import tally from "./tally.lua" with { type: "text" };
 import trim from "./trim.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
 import unhold from "./unhold.lua" with { type: "text" };
+import uses from "./uses.lua" with { type: "text" };
 
 export interface Script {
   lua: string;
@@ -81,6 +83,7 @@ export const scripts = {
   mode: writes(mode),
   forget: writes(forget),
   beat: writes(beat),
+  tally: writes(tally),
   note: writes(note),
   alert: writes(alert),
   unheard: writes(unheard),
@@ -95,6 +98,7 @@ export const scripts = {
   nodes: reads(nodes),
   gateways: reads(gateways),
   posts: reads(posts),
+  uses: reads(uses),
 };
 
 export type Verb = keyof typeof scripts;

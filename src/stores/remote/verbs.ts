@@ -1,6 +1,7 @@
 import type { NodeStore, OperatorStore } from "../store.ts";
 import { type Asking, waitMs } from "./ask.ts";
 import * as wire from "./protocol.ts";
+import { usesSaid } from "./uses.ts";
 
 /** A node's verbs, asked of another process. */
 export function nodeVerbs({ ask, give }: Asking): NodeStore {
@@ -57,6 +58,7 @@ export function operatorVerbs({ ask, fetchBytes }: Asking): OperatorStore {
     forget: async (node, force) => (await ask("operator/forget", { node, force }, wire.forgetSaid)).said,
     alerts: async () => (await ask("operator/alerts", {}, wire.alertsSaid)).alerts,
     gateways: async () => (await ask("operator/gateways", {}, wire.gatewaysSaid)).gateways,
+    uses: async () => (await ask("operator/uses", {}, usesSaid)).tallies,
     destinations: async () => (await ask("operator/destinations", {}, wire.destinationsSaid)).destinations,
     posts: async (subject) => (await ask("operator/posts", { subject }, wire.postsSaid)).posts,
     deliveries: async (limit, outcome) =>

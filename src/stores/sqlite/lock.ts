@@ -41,6 +41,18 @@ export async function takeLock(path: string, role: Role): Promise<() => void> {
   }
 }
 
+/** Takes a file as a lock for this process, or answers null where another process has it. Answers how to give it back. */
+export function holdFile(file: string): (() => void) | null {
+  if (locks.has(file)) return null;
+  makePrivate(file);
+  const lock = tryLock(file);
+  if (!lock) return null;
+  locks.set(file, lock);
+  return () => {
+    if (locks.delete(file)) lock.close();
+  };
+}
+
 function tryLock(file: string): Database | null {
   const lock = new Database(file, { create: true });
   try {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type DeliveryNote, type Report, subjectOf } from "../../../src/core/records.ts";
+import { type DeliveryNote, type Report, subjectOf, type Use } from "../../../src/core/records.ts";
 import type { Filter } from "../../../src/stores/store.ts";
 import {
   askOf,
@@ -46,6 +46,17 @@ const reportOf = (over: Partial<Report> = {}): Report => ({
   mesh_node_id: "mac-07",
   provider_run_id: "4711",
   failing_target: null,
+  ...over,
+});
+
+const useOf = (over: Partial<Use> = {}): Use => ({
+  secret: "jira/inbound.token",
+  key_id: "0a1b2c3d",
+  role: "current",
+  loaded_ms: 60_000,
+  count: 3,
+  refused: 1,
+  idle_ms: 1_000,
   ...over,
 });
 
@@ -376,6 +387,42 @@ export function operating(open: Open): void {
           open: true,
           opened_with: "again",
         });
+      }),
+    );
+  });
+
+  describe("uses of secrets", () => {
+    test(
+      "are what each gateway said last, however often it said so, and grow older",
+      withStore(open, async ({ store, node }) => {
+        expect(await node.uses()).toEqual([]);
+        await store.tally("mac-07/1", [useOf()]);
+        const uses = [useOf({ count: 4 }), useOf({ key_id: "99887766", role: "next", count: 0, idle_ms: null })];
+        for (let time = 0; time < 3; time++) await store.tally("mac-07/1", uses);
+        await store.tally("mac-08/2", []);
+        const tallies = (await node.uses()).toSorted((one, other) => (one.gateway < other.gateway ? -1 : 1));
+        expect(tallies.map(({ gateway, uses: said }) => [gateway, said.length])).toEqual([
+          ["mac-07/1", 2],
+          ["mac-08/2", 0],
+        ]);
+        const [first, second] = tallies[0]?.uses ?? [];
+        expect(first).toMatchObject({ secret: "jira/inbound.token", key_id: "0a1b2c3d", count: 4, refused: 1 });
+        expect(second).toMatchObject({ key_id: "99887766", role: "next", count: 0, idle_ms: null });
+        const silent = tallies[0]?.silent_ms ?? -1;
+        expect(silent).toBeWithin(0, 60_000);
+        expect(first?.idle_ms).toBe(1_000 + silent);
+        expect(first?.loaded_ms).toBe(60_000 + silent);
+        await until(async () => ((await node.uses())[0]?.silent_ms ?? 0) > silent);
+      }),
+    );
+
+    test(
+      "are kept of the last 500 gateways",
+      withStore(open, async ({ store, node }) => {
+        for (let n = 0; n < 505; n++) await store.tally(`mac-07/${n}`, []);
+        const kept = await node.uses();
+        expect(kept).toHaveLength(500);
+        expect(kept.some(({ gateway }) => gateway === "mac-07/504")).toBe(true);
       }),
     );
   });

@@ -1,0 +1,60 @@
+import { backups, commitStep, seen, type Steps, unseen } from "./step.ts";
+
+export const admin: Steps = (about) => [
+  unseen(`give the value of ${about.next} to whoever asks the admin side (browsers, scripts, a metrics scraper)`),
+  seen("used", "somebody asked with the new token"),
+  seen("quiet", "nobody asks with the old one any more"),
+  commitStep(about),
+  backups,
+];
+
+export const node: Steps = (about) => [
+  unseen(
+    `on ${about.node ?? "the node"}, meshmac rotate start with this value: it tries the new one first (node.token, --stdin)`,
+  ),
+  seen("used", "the node asked for work with the new token"),
+  seen("quiet", "nobody asks with the old one any more"),
+  commitStep(about),
+  unseen("on the node, meshmac rotate commit"),
+  backups,
+];
+
+export const connect: Steps = (about) => [
+  unseen("on the gateway: meshmac rotate start nodes/<this node>.token"),
+  seen("staged", `here: meshmac rotate start ${about.subject.name} --stdin, with that value`),
+  unseen("on the gateway: meshmac rotate commit nodes/<this node>.token"),
+  unseen(`here: meshmac rotate commit ${about.subject.name} --force (a node cannot see the gateway's evidence)`),
+  backups,
+];
+
+// A user of Redis has a list of passwords; adding one and taking one away by its SHA-256 shows neither:
+// https://redis.io/docs/latest/commands/acl-setuser/
+export const redis: Steps = (about) => [
+  unseen(`redis-cli ACL SETUSER ${about.user ?? "default"} '#${about.hash?.next ?? "<sha256 of the new value>"}'`),
+  seen("loaded", "every gateway has the new password"),
+  seen("used", "a gateway has shown it to Redis, which took it"),
+  seen("quiet", "no connection was made with the old one"),
+  commitStep(about),
+  unseen(`redis-cli ACL SETUSER ${about.user ?? "default"} '!${about.hash?.current ?? "<sha256 of the old value>"}'`),
+  unseen("redis-cli ACL SAVE, or CONFIG REWRITE where users stand in redis.conf"),
+  backups,
+];
+
+export const heartbeat: Steps = (about) => [
+  unseen("make a new check at the dead-man service"),
+  seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),
+  seen("proved", "the new address was asked once and answered"),
+  seen("loaded", "every gateway has the new address"),
+  commitStep(about),
+  unseen("delete the old check"),
+  backups,
+];
+
+export const tls: Steps = (about) => [
+  unseen("have a certificate issued for the host in gateway.public_url"),
+  seen("staged", "cat fullchain.pem privkey.pem | meshmac rotate start tls --stdin"),
+  commitStep(about),
+  unseen("have the gateway take it: restart it, one after the other where there are several"),
+  unseen("revoke the old certificate where its key may be in other hands"),
+  backups,
+];
