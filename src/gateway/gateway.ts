@@ -60,6 +60,7 @@ export async function openGateway({ config, vault, store: plain, print, on }: Ga
     sending: sender?.underWay() ?? 0,
     notes: notes(),
     spool: server.spool(),
+    sender_lists: server.senderLists().map(({ name, fetched_at }) => ({ name, fetched_at })),
   });
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
