@@ -42,16 +42,15 @@ async function received(delivery: Delivery, reception: Reception): Promise<Outco
   if (request.method !== "POST") return refused(405, "expected POST", { headers: { Allow: "POST" } });
   const huge = announcesMoreThan(reception.maxBody, request.headers);
   if (huge && !door.source.neverRefuse) return tooLarge(reception.maxBody);
-  if (door.allows && !door.allows(ip)) return refused(403, "address not allowed");
+  const admission = door.allows?.(ip);
+  if (admission === "refused") return refused(403, "address not allowed");
+  if (admission === "unknown") return retryLater("the sender's addresses are not known yet", null);
 
   const credentials = judgeHeaders(door, request.headers, reception.locks, reception.now());
   if ("wrong" in credentials) return mistake(ip, credentials.wrong, reception);
   const { key, claim } = credentials;
   if (huge) return tooLarge(reception.maxBody, key);
-  // Where everybody signs, strangers share the sender's addresses: whoever makes a webhook there could lock the others out.
-  const mayHaveToken = door.verify.token && !door.verify.either;
-  if (key === null && mayHaveToken && reception.failed.exhausted(clientOf(ip)))
-    return tooManyMistakes("signature not looked at");
+  // A signature is looked at however many wrong ones came: strangers share a tracker's addresses and must not shut out its others.
 
   if (reception.inFlight >= reception.maxInFlight) return retryLater("too many deliveries at once", key);
   reception.inFlight++;
