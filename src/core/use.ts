@@ -1,5 +1,13 @@
 import type { Use } from "./records.ts";
 
+/** What one gateway said last of the secrets it has loaded and used; every age is as of now. */
+export interface TallyRow {
+  gateway: string;
+  /** Milliseconds since it said so, by the store's own clock. */
+  silent_ms: number;
+  uses: Use[];
+}
+
 /** How long it is remembered what a gateway said of its secrets, and of how many gateways. */
 export const keptTallies = { ms: 31 * 86_400_000, gateways: 500 } as const;
 

@@ -1,5 +1,6 @@
 import { type Config } from "../config.ts";
-import type { GatewayRow, OperatorStore, TallyRow } from "../stores/store.ts";
+import type { TallyRow } from "../core/use.ts";
+import type { GatewayRow, OperatorStore } from "../stores/store.ts";
 
 /** One gateway that lives, and when it last said what it does with its secrets. */
 export interface LiveGateway {

@@ -11,6 +11,7 @@ import type {
   Task,
   Use,
 } from "../core/records.ts";
+import type { TallyRow } from "../core/use.ts";
 
 // The store port. Every verb is one atomic step, checks the fence itself, and carries a handle that makes a repeat harmless:
 // accept the run_id · lease the token · log the offset · finish and renew (run, attempt) · report (subject, state) ·
@@ -303,14 +304,6 @@ export interface GatewayRow {
   last_seen: number;
   /** Milliseconds since its last beat, by the store's own clock. */
   silent_ms: number;
-}
-
-/** What one gateway said last of the secrets it has loaded and used; every age is as of now. */
-export interface TallyRow {
-  gateway: string;
-  /** Milliseconds since it said so, by the store's own clock. */
-  silent_ms: number;
-  uses: Use[];
 }
 
 /** An alert as it stands: open, or how it was last resolved. */

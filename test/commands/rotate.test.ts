@@ -1,9 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/core/json.ts";
 import { createToken } from "../../src/secrets.ts";
 import { Folder } from "../config/folder.ts";
+
+setDefaultTimeout(60_000);
 
 const main = join(import.meta.dir, "../../commands/main.ts");
 const token = createToken();

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/core/json.ts";
@@ -6,6 +6,8 @@ import { createToken } from "../../src/secrets.ts";
 import { openMattermost } from "../fakes/mattermost.ts";
 import { openJira } from "../fakes/tracker.ts";
 import { deliver, eventually, Household, jiraBody } from "../house/household.ts";
+
+setDefaultTimeout(60_000);
 
 const page = readFileSync(join(import.meta.dir, "../../docs/rotation.md"), "utf8");
 const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../../dist/meshmac");

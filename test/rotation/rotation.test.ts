@@ -231,6 +231,20 @@ describe("every secret that a configuration names", () => {
   });
 });
 
+test("a node takes its new token over stdin, and commits without evidence of its own", async () => {
+  using folder = new Folder();
+  folder.write("secrets.d/mesh/node.token", "node-token-old\n");
+  const node = { connect: "https://mesh.acme.example", token: "mesh/node.token" };
+  const loaded = configFrom({ secrets_dir: "secrets.d", node }, { base: folder.path, env: {} });
+  expect(await faultOf(() => begun(loaded, "mesh/node.token"))).toMatchObject({ status: 64 });
+  await begun(loaded, "mesh/node.token", "node-token-new");
+  expect(loaded.config.node.token?.lives().map(({ text }) => text)).toEqual(["node-token-new", "node-token-old"]);
+  const blind = { testimony: null };
+  expect(await faultOf(() => commitStaged(ending(loaded, "mesh/node.token", blind)))).toMatchObject({ status: 75 });
+  const { forced } = await commitStaged(ending(loaded, "mesh/node.token", { ...blind, force: true }));
+  expect(forced.map(({ id }) => id)).toEqual(["no-evidence"]);
+});
+
 describe("start refuses", () => {
   test.each([
     ["the value there is", "jira/rest.token", "jira-rest-old\n", "data"],

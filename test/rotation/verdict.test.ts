@@ -4,7 +4,8 @@ import { evidenceOf, type Testimony, testimonyIn } from "../../src/rotation/evid
 import { type Objection, objectionsTo } from "../../src/rotation/verdict.ts";
 import type { Kind } from "../../src/rotation/subjects.ts";
 import type { Looked } from "../../src/secrets/shelf.ts";
-import type { GatewayRow, TallyRow } from "../../src/stores/store.ts";
+import type { TallyRow } from "../../src/core/use.ts";
+import type { GatewayRow } from "../../src/stores/store.ts";
 
 const secret = "jira/inbound.token";
 const minute = 60_000;

@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, cpSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createToken, openVault } from "../../src/secrets.ts";
 import { readLedger } from "../../src/secrets/ledger.ts";
 import { abort, commit, finish, look, type Shelf, stage, undo } from "../../src/secrets/shelf.ts";
 import { Folder } from "../config/folder.ts";
+
+// Dozens of real processes a test, on a machine that may be busy.
+setDefaultTimeout(120_000);
 
 const operations = ["start", "commit", "undo", "abort"] as const;
 type Operation = (typeof operations)[number];

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { TallyRow } from "../store.ts";
+import type { TallyRow } from "../../core/use.ts";
 
 const age = z.number();
 

@@ -1,6 +1,5 @@
 import type { Use } from "../../core/records.ts";
-import { aged, keptTallies } from "../../core/use.ts";
-import type { TallyRow } from "../store.ts";
+import { aged, keptTallies, type TallyRow } from "../../core/use.ts";
 import type { Inside } from "./inside.ts";
 
 /** Makes the verbs `tally` and `uses`. */
