@@ -3,8 +3,10 @@ import { z } from "zod";
 
 /** Names in `allow_ips` that stand for the published addresses of a sender. */
 export const namedRanges = ["atlassian", "youtrack-cloud"] as const;
+export type SenderName = (typeof namedRanges)[number];
 
-const isNamed = (text: string): boolean => namedRanges.some((name) => name === text);
+/** Finds the sender that an entry of `allow_ips` names; undefined where it is an address range. */
+export const senderNamed = (text: string): SenderName | undefined => namedRanges.find((name) => name === text);
 
 /** Parses an address range as the configuration writes it. */
 export const addressRange = z
@@ -12,7 +14,7 @@ export const addressRange = z
   .refine((text) => parseCidr(text) !== null, { error: "expected an address range like 10.0.0.0/8" });
 
 /** Parses an entry of `allow_ips`: an address range, or the name of a sender that publishes its own. */
-export const senderRange = z.string().refine((text) => isNamed(text) || parseCidr(text) !== null, {
+export const senderRange = z.string().refine((text) => senderNamed(text) !== undefined || parseCidr(text) !== null, {
   error: `expected an address range like 203.0.113.0/24, ${namedRanges.join(" or ")}`,
 });
 

@@ -5,8 +5,19 @@ import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
+import { senders } from "./senders.ts";
 import { spool } from "./spool.ts";
 import { store } from "./store.ts";
 
 /** Every check there is. To add one: a file beside this one, a line here, a row in docs/doctor.md. */
-export const checks: readonly Check[] = [configuration, secrets, store, gateways, spool, destinations, lanes, runs];
+export const checks: readonly Check[] = [
+  configuration,
+  secrets,
+  store,
+  gateways,
+  spool,
+  senders,
+  destinations,
+  lanes,
+  runs,
+];

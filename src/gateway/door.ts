@@ -1,11 +1,12 @@
 import type { Config } from "../config.ts";
 import type { SourceEntry } from "../config/schema.ts";
-import { cidrSet, namedRanges } from "../core/cidr.ts";
+import { cidrSet, namedRanges, senderNamed } from "../core/cidr.ts";
 import type { DoorRules } from "../core/decide.ts";
 import { MeshError } from "../core/error.ts";
 import type { Verify } from "../core/verify.ts";
 import { sources as registered } from "../sources/registry.ts";
 import type { Source } from "../sources/source.ts";
+import type { Admission, SenderLists } from "./sender-lists.ts";
 
 /** One configured inbound path with everything that a delivery needs looked up beforehand. */
 export interface Door {
@@ -21,12 +22,12 @@ export interface Door {
   entry: SourceEntry;
   rules: DoorRules;
   /** Whether an address may knock; null where any may. */
-  allows: ((ip: string) => boolean) | null;
+  allows: ((ip: string) => Admission) | null;
 }
 
 /** Makes a door of every configured source. Throws `config` where two share a path or an address range is unknown. */
-export function doorsOf(config: Config, sources: Source[] = registered): Door[] {
-  const doors = Object.entries(config.sources).map(([name, entry]) => doorOf(name, entry, config, sources));
+export function doorsOf(config: Config, lists: SenderLists, sources: Source[] = registered): Door[] {
+  const doors = Object.entries(config.sources).map(([name, entry]) => doorOf(name, entry, config, lists, sources));
   for (const [index, door] of doors.entries()) {
     const other = doors.findIndex(({ path }) => path === door.path);
     if (other === index) continue;
@@ -41,7 +42,7 @@ export function doorsOf(config: Config, sources: Source[] = registered): Door[] 
   return doors;
 }
 
-function doorOf(name: string, entry: SourceEntry, config: Config, sources: Source[]): Door {
+function doorOf(name: string, entry: SourceEntry, config: Config, lists: SenderLists, sources: Source[]): Door {
   const source = sources.find(({ kind }) => kind === entry.kind);
   if (!source) throw new MeshError("bug", `no source of the kind ${JSON.stringify(entry.kind)}`);
   const verify = source.verify(entry);
@@ -60,29 +61,26 @@ function doorOf(name: string, entry: SourceEntry, config: Config, sources: Sourc
       repos: config.repos,
       lanes: config.lanes,
     },
-    allows: entry.allow_ips.length === 0 ? null : allowed(name, entry.allow_ips),
+    allows: entry.allow_ips.length === 0 ? null : allowed(name, entry.allow_ips, lists),
   };
 }
 
-function allowed(name: string, ranges: string[]): (ip: string) => boolean {
+function allowed(name: string, entries: string[], lists: SenderLists): (ip: string) => Admission {
+  const senders = entries.map(senderNamed).filter((sender) => sender !== undefined);
+  let holds: (ip: string) => boolean;
   try {
-    return cidrSet(ranges.flatMap((range) => published[range] ?? [range]));
+    holds = cidrSet(entries.filter((entry) => senderNamed(entry) === undefined));
   } catch (cause) {
-    const list = [...namedRanges].filter((known) => known in published).join(", ");
     throw new MeshError("config", `sources.${name}.allow_ips: ${cause instanceof Error ? cause.message : "invalid"}`, {
-      hint: `name ranges like 10.0.0.0/8, or ${list}`,
+      hint: `name ranges like 10.0.0.0/8, or ${namedRanges.join(", ")}`,
       cause,
     });
   }
+  const judges = senders.map((sender) => lists.of(sender));
+  return (ip) => {
+    if (holds(ip)) return "allowed";
+    const words = judges.map((judge) => judge(ip));
+    if (words.includes("allowed")) return "allowed";
+    return words.includes("unknown") ? "unknown" : "refused";
+  };
 }
-
-/** Addresses that senders publish, where the list is short and stands still. */
-const published: Record<string, string[]> = {
-  // JetBrains, "YouTrack Cloud Instance IP Ranges", as of 2026-11: Singapore, Frankfurt, Ireland, Northern California.
-  "youtrack-cloud": [
-    "18.136.1.10 54.151.252.233 18.136.1.100",
-    "3.124.229.157 3.78.179.251 63.182.38.251",
-    "18.201.1.131 52.49.179.146 18.201.1.132",
-    "13.52.4.167 18.144.113.25 13.52.4.166",
-  ].flatMap((region) => region.split(" ")),
-};

@@ -76,6 +76,7 @@ export async function openGateway({
     notes: pageNotes(),
     log_notes: logNotes(),
     spool: server.spool(),
+    sender_lists: server.senderLists().map(({ name, fetched_at }) => ({ name, fetched_at })),
   });
   const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const takesNodes = config.gateway.nodes !== undefined;

@@ -6,12 +6,13 @@ import type { Vault } from "../secrets.ts";
 import type { Store } from "../stores/store.ts";
 import { answerError, answerJson, correlationHeader, pathOf } from "./answer.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
-import { clientIpBehind, clientOf } from "./client-ip.ts";
+import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
 import { type BunServer, listen, originOf, tlsOf } from "./listener.ts";
 import { type Masks, maskedStore } from "./masked-store.ts";
 import { ownStore } from "./nodes-own.ts";
 import { NodeTokens } from "./nodes-tokens.ts";
+import { plainHttp } from "./plain-http.ts";
 import type { Quiet } from "./quiet.ts";
 import { nodeVerbs, refusedVerb } from "./verbs.ts";
 
@@ -49,6 +50,7 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
   const closing = new AbortController();
   const tokens = new NodeTokens(vault);
   const clientIp = clientIpBehind(trusted_proxies);
+  const cameInTheClear = inTheClearBehind(trusted_proxies);
   const masked = maskedStore(store, masks);
   const busy = new Map<string, number>();
   const waiting = new Map<AbortController, string>();
@@ -67,6 +69,10 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
       return answerError(405, "expected POST", correlation_id, { headers: { Allow: "POST" } });
     }
     const node = tokens.whose(request.headers);
+    if (cameInTheClear(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-proto"))) {
+      if (node !== null) log.error("token crossed the network in the clear", { mesh_node_id: node, correlation_id });
+      return answerError(403, plainHttp.error, correlation_id, { hint: plainHttp.hint });
+    }
     if (node === null) return refuseToken(request, server, path, correlation_id);
     if (verb === undefined) return answerError(403, "not a verb of a node", correlation_id);
     const at_once = busy.get(node) ?? 0;

@@ -2,12 +2,13 @@ import type { Config } from "../config.ts";
 import { shortLine } from "../core/words.ts";
 import { log } from "../log.ts";
 import { answerError, pathOf } from "./answer.ts";
-import { clientIpBehind, clientOf } from "./client-ip.ts";
+import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
 import { type BunServer, listen, tlsOf } from "./listener.ts";
 import { type Ledger, tell } from "./outcome.ts";
+import { refusePlainHttp } from "./plain-http.ts";
 import { type Reception, receive } from "./receive.ts";
 
 export interface PublicSide {
@@ -21,11 +22,16 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
   const { listen: at, tls, max_body, trusted_proxies } = config.gateway;
   const byPath = new Map(doors.map((door) => [door.path, door]));
   const clientIp = clientIpBehind(trusted_proxies);
+  const cameInTheClear = inTheClearBehind(trusted_proxies);
 
   async function knock(door: Door, request: Request, server: BunServer): Promise<Response> {
-    const ip = clientIp(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-for"));
+    const peer = server.requestIP(request)?.address ?? "";
+    const ip = clientIp(peer, request.headers.get("x-forwarded-for"));
     const delivery = { door, request, ip, correlation_id: Bun.randomUUIDv7(), seen_at: reception.now() };
-    const answer = tell(delivery, await receive(delivery, reception), ledger);
+    const outcome = cameInTheClear(peer, request.headers.get("x-forwarded-proto"))
+      ? refusePlainHttp(delivery, reception.locks)
+      : await receive(delivery, reception);
+    const answer = tell(delivery, outcome, ledger);
     // Whoever keeps connections open learns to take another one before this one is closed.
     if (health.last === "draining") answer.headers.set("Connection", "close");
     return answer;

@@ -42,7 +42,9 @@ async function received(delivery: Delivery, reception: Reception): Promise<Outco
   if (request.method !== "POST") return refused(405, "expected POST", { headers: { Allow: "POST" } });
   const huge = announcesMoreThan(reception.maxBody, request.headers);
   if (huge && !door.source.neverRefuse) return tooLarge(reception.maxBody);
-  if (door.allows && !door.allows(ip)) return refused(403, "address not allowed");
+  const admission = door.allows?.(ip);
+  if (admission === "refused") return refused(403, "address not allowed");
+  if (admission === "unknown") return retryLater("the sender's addresses are not known yet", null);
 
   const credentials = judgeHeaders(door, request.headers, reception.locks, reception.now());
   if ("wrong" in credentials) return mistake(ip, credentials.wrong, reception);

@@ -18,6 +18,7 @@ import { listenPublic } from "./public.ts";
 import { Quiet } from "./quiet.ts";
 import type { Reception } from "./receive.ts";
 import { type NodeSide, openNodes } from "./nodes.ts";
+import { SenderLists, type SenderListFact, type SenderListsOptions } from "./sender-lists.ts";
 import { openSocket } from "./socket.ts";
 
 export interface ServerOptions {
@@ -36,6 +37,8 @@ export interface ServerOptions {
   on?: (step: DeliveryStep) => void;
   /** The kinds of sources there are; those of the registry unless a test brings its own. */
   sources?: Source[];
+  /** Where the addresses of senders come from, and how the wait for them passes. */
+  senders?: Omit<SenderListsOptions, "state_dir">;
 }
 
 export interface Server {
@@ -50,6 +53,8 @@ export interface Server {
   state(): HealthState;
   /** What waits on this machine's disk for the store. */
   spool(): SpoolState;
+  /** Which lists of senders' addresses are in use, and from when. */
+  senderLists(): SenderListFact[];
   /** Says 503 on `/readyz` at once, keeps the doors open for `delayMs`, then answers what it accepted and closes. */
   drain(delayMs: number): Promise<void>;
   /** Closes now. */
@@ -64,7 +69,8 @@ const goodbye = 15_000;
 export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, vault, store, now = Date.now, sources } = options;
   const { gateway } = config;
-  const doors = doorsOf(config, sources);
+  const lists = new SenderLists({ state_dir: config.state_dir, ...options.senders });
+  const doors = doorsOf(config, lists, sources);
   const masks = masksOf(vault);
   const notes = new Notes(store);
   const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
@@ -104,8 +110,8 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       failed,
       masks,
       mask: options.mask ?? masks.text,
-      notes: options.notes ?? (() => []),
       spool: () => intake.state(),
+      notes: () => [...(options.notes?.() ?? []), ...lists.notes()],
     });
     open = [publicSide, adminSide.server];
     nodeSide = openNodes({ config, vault, store, failed, masks, quiet });
@@ -126,6 +132,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       })),
       state: () => health.last,
       spool: () => intake.state(),
+      senderLists: () => lists.facts(),
       async drain(delayMs) {
         health.drain();
         await Promise.race([Bun.sleep(delayMs), closed.promise]);
@@ -138,11 +145,13 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     async function stop(): Promise<void> {
       health.drain();
       closed.resolve();
+      lists.stop();
       await Promise.all([publicSide.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
       await Promise.race([intake.close(), Bun.sleep(goodbye)]);
       await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
   } catch (error) {
+    lists.stop();
     await Promise.all([...open.map((server) => server.stop(true)), socket?.stop(), intake.close()]);
     throw error;
   }

@@ -24,6 +24,9 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "spool-waits": (ward) => ward.beat({ spool: { ...emptySpool, waiting: 3, oldest_ms: 3_600_000 } }),
   "spool-unusable": (ward) => ward.beat({ spool: { ...emptySpool, fault: "the spool is full" } }),
   "spool-refused": (ward) => ward.beat({ spool: { ...emptySpool, refused: 2 } }),
+  "sender-list-missing": (ward) => ward.beat({ sender_lists: [{ name: "atlassian", fetched_at: null }] }),
+  "sender-list-old": (ward) =>
+    ward.beat({ sender_lists: [{ name: "atlassian", fetched_at: Date.now() - 8 * 86_400_000 }] }),
 
   "chat-hook-dead": (ward) => refused(ward, "chat:builds", "config"),
   "tracker-comment-forbidden": (ward) => refused(ward, "comment:jira", "config"),

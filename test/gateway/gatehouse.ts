@@ -6,7 +6,7 @@ import { configFrom } from "../../src/config.ts";
 import type { Json, JsonObject } from "../../src/core/json.ts";
 import type { DeliveryStep } from "../../src/gateway/outcome.ts";
 import { rulesOf } from "../../src/gateway/rules.ts";
-import { openServer, type Server } from "../../src/gateway/server.ts";
+import { openServer, type Server, type ServerOptions } from "../../src/gateway/server.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 
@@ -40,6 +40,8 @@ export interface Wishes {
   now?: () => number;
   /** Does something to the state folder before the gateway opens. */
   prepare?: (state_dir: string) => void;
+  /** Where lists of senders' addresses come from. */
+  senders?: NonNullable<ServerOptions["senders"]>;
   /** Puts something between the gateway and its store. */
   wrap?: (store: Store) => Store;
 }
@@ -112,8 +114,9 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   await store.publish(rulesOf(config));
   wishes.prepare?.(state_dir);
   const steps: DeliveryStep[] = [];
-  const { commitWithin, now, wrap = (inner: Store) => inner } = wishes;
-  const options = { config, vault, store: wrap(store), on: (step: DeliveryStep) => void steps.push(step) };
+  const { commitWithin, now, senders, wrap = (inner: Store) => inner } = wishes;
+  const on = (step: DeliveryStep) => void steps.push(step);
+  const options = { config, vault, store: wrap(store), on, ...(senders && { senders }) };
   const opening = openServer({ ...options, ...(now && { now }), ...(commitWithin !== undefined && { commitWithin }) });
   const server = await opening.catch(async (error: unknown) => {
     await store.close();
