@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { chats } from "../src/chats/registry.ts";
 import { catalogue } from "../src/doctor/doctor.ts";
+import { youtrackCloud } from "../src/gateway/youtrack-cloud.ts";
 import { pagers } from "../src/pagers/registry.ts";
 import { outboundOptions } from "../src/core/outbound.ts";
 import { sources } from "../src/sources/registry.ts";
@@ -44,7 +45,7 @@ describe("docs/chats.md", () => {
   });
 });
 
-test.each(["docs/chats.md", "docs/lanes.md", "docs/logs.md", "docs/paging.md", "docs/trackers.md"])(
+test.each(["docs/chats.md", "docs/edge.md", "docs/lanes.md", "docs/logs.md", "docs/paging.md", "docs/trackers.md"])(
   "every configuration in %s is accepted as it stands",
   (path) => {
     const found = [...read(path).matchAll(blocks)].filter(([, kind]) => kind === "yaml");
@@ -52,6 +53,12 @@ test.each(["docs/chats.md", "docs/lanes.md", "docs/logs.md", "docs/paging.md", "
     for (const [, , yaml = ""] of found) expect(() => configIn(yaml)).not.toThrow();
   },
 );
+
+test("docs/edge.md has the addresses of YouTrack Cloud that the binary has, and their date", () => {
+  const row = /^\| `youtrack-cloud` .*$/m.exec(read("docs/edge.md"))?.[0] ?? "";
+  expect(row).toContain(`as of ${youtrackCloud.as_of}`);
+  expect(row.match(/\d+\.\d+\.\d+\.\d+/g)).toEqual(youtrackCloud.ranges);
+});
 
 test("docs/configuration.md names every key of every chat and pager", () => {
   const reference = read("docs/configuration.md");

@@ -31,5 +31,5 @@ as_root() {
 }
 
 # Where Homebrew and hand-made installs live, which a bare PATH leaves out; last, so that nothing is shadowed.
-PATH=$PATH:/usr/local/bin:/opt/homebrew/bin
+PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/usr/sbin
 export PATH

@@ -18,12 +18,6 @@ export class FailedTokens {
     this.#now = now;
   }
 
-  /** Says whether the client has used up its mistakes. */
-  exhausted(client: string): boolean {
-    const bucket = this.#buckets.get(client);
-    return bucket !== undefined && this.#refilled(bucket) < 1;
-  }
-
   /** Counts one mistake; false when the client had none left. */
   take(client: string): boolean {
     const bucket = this.#buckets.get(client);

@@ -91,8 +91,9 @@ for (const name of edges) {
       const ours = await one.deliver({}, "x".repeat(300 * 1024));
       expect([ours.status, JSON.parse(ours.text).error]).toEqual([413, "body too large"]);
       const theirs = await one.deliver({}, "x".repeat(700 * 1024)).catch(() => null);
-      // Whoever still writes when the answer comes may see a broken connection in its place.
-      if (theirs) expect(theirs.status).toBe(413);
+      // Whoever still writes when the answer comes may see a broken connection in its place, and Caddy calls a body that
+      // it cut off while the gateway was answering a bad gateway.
+      if (theirs) expect(name === "caddy" ? [413, 502] : [413]).toContain(theirs.status);
       expect((await one.deliver()).status).toBe(200);
     });
 

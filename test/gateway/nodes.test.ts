@@ -45,6 +45,14 @@ const logAt = (node: string, run_id: string, attempt = 1) =>
 const lease = (node = "mac-07") => ({ ask: askOf({ node }), wait_ms: 0 });
 
 describe("the node side", () => {
+  test("refuses a node that came over plain http, if a trusted proxy says so", async () => {
+    await using house = await open({ trusted_proxies: ["127.0.0.1/32"] });
+    const over = (proto: string) =>
+      post(house, verb("lease"), lease(), { ...bearer(tokens["mac-07"]), "x-forwarded-proto": proto });
+    expect((await over("http")).body).toMatchObject({ error: "plain http", hint: expect.stringContaining("rotate") });
+    expect((await over("https")).status).toBe(200);
+  });
+
   test("is nowhere unless it is configured", async () => {
     await using house = await openGatehouse();
     expect(house.server.nodesUrl).toBeNull();

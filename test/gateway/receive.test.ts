@@ -253,6 +253,53 @@ describe("who may knock", () => {
     expect((await house.deliver()).status).toBe(200);
   });
 
+  test("is never throttled with a right signature, however many wrong tokens or signatures came before", async () => {
+    await using house = await openGatehouse();
+    const body = JSON.stringify(wanted());
+    const signed = (signature: string) =>
+      told(
+        fetch(house.door, {
+          method: "POST",
+          headers: { "content-type": "application/json", "x-hub-signature": signature },
+          body,
+        }),
+      );
+    const statuses: number[] = [];
+    for (let i = 0; i < 15; i++) {
+      statuses.push((await house.deliver(wanted(), { [tokenHeader]: "wrong" })).status);
+      statuses.push((await signed(sign(body, "other"))).status);
+    }
+    expect(statuses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 401));
+    expect(statuses.at(-1)).toBe(429);
+    expect((await signed(sign(body))).status).toBe(200);
+  });
+
+  test("gets 403 over plain http, if a trusted proxy says so, and no hint of whether the token was right", async () => {
+    await using house = await openGatehouse({ gateway: { trusted_proxies: ["127.0.0.1/32"] } });
+    const plain = { "x-forwarded-proto": "http" };
+    const right = await house.deliver(wanted(), plain);
+    const wrong = await house.deliver(wanted(), { ...plain, [tokenHeader]: "wrong" });
+    for (const { status, body } of [right, wrong]) {
+      expect([status, Object.keys(body), body.error]).toEqual([403, ["error", "hint", "correlation_id"], "plain http"]);
+    }
+    expect(right.body.hint).toBe(wrong.body.hint);
+    expect((await house.store.list({ limit: 5 })).runs).toEqual([]);
+    // What a right token did is kept for its owner.
+    const notes = await eventually("the note", async () => {
+      const found = await house.store.deliveries(5);
+      return found.length > 0 && found;
+    });
+    expect(notes.map(({ outcome, reason }) => [outcome, reason])).toEqual([
+      ["refused", "the client came over plain http"],
+    ]);
+    expect((await house.deliver(wanted(), { "x-forwarded-proto": "https" })).status).toBe(200);
+  });
+
+  test("may say http itself, where nobody trusts it", async () => {
+    await using house = await openGatehouse();
+    expect((await house.deliver(wanted(), { "x-forwarded-proto": "http" })).status).toBe(200);
+  });
+
   test("may use the staged token as well as the current one", async () => {
     await using house = await openGatehouse();
     const staged = "jira-staged-0123456789abcdef0123456789";
