@@ -23,17 +23,18 @@ export function clientIpBehind(trustedProxies: string[]): ClientIp {
 }
 
 /** Says of a request whether the client came over plain http, as far as a proxy that we trust says so. */
-export type InTheClear = (peer: string, forwardedProto: string | null) => boolean;
+export type InTheClear = (peer: string, headers: Headers) => boolean;
 
 /** Reads `trusted_proxies` once; X-Forwarded-Proto counts only when it came through one of them. */
 export function inTheClearBehind(trustedProxies: string[]): InTheClear {
   if (trustedProxies.length === 0) return () => false;
   const trusts = cidrSet(trustedProxies);
   // One hop of several is enough: the token was readable there.
-  return (peer, forwardedProto) =>
-    forwardedProto !== null &&
-    trusts(plain(peer)) &&
-    forwardedProto.split(",").some((hop) => hop.trim().toLowerCase() === "http");
+  return (peer, headers) => {
+    const said = headers.get("x-forwarded-proto");
+    if (said === null || !trusts(plain(peer))) return false;
+    return said.split(",").some((hop) => hop.trim().toLowerCase() === "http");
+  };
 }
 
 /** An IPv4 address that an IPv6 socket shows as `::ffff:10.0.0.1` is the IPv4 address. */

@@ -69,7 +69,7 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
       return answerError(405, "expected POST", correlation_id, { headers: { Allow: "POST" } });
     }
     const node = tokens.whose(request.headers);
-    if (cameInTheClear(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-proto"))) {
+    if (cameInTheClear(server.requestIP(request)?.address ?? "", request.headers)) {
       if (node !== null) log.error("token crossed the network in the clear", { mesh_node_id: node, correlation_id });
       return answerError(403, plainHttp.error, correlation_id, { hint: plainHttp.hint });
     }

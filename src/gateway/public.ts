@@ -28,7 +28,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     const peer = server.requestIP(request)?.address ?? "";
     const ip = clientIp(peer, request.headers.get("x-forwarded-for"));
     const delivery = { door, request, ip, correlation_id: Bun.randomUUIDv7(), seen_at: reception.now() };
-    const outcome = cameInTheClear(peer, request.headers.get("x-forwarded-proto"))
+    const outcome = cameInTheClear(peer, request.headers)
       ? refusePlainHttp(delivery, reception.locks)
       : await receive(delivery, reception);
     const answer = tell(delivery, outcome, ledger);
