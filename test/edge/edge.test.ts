@@ -39,6 +39,12 @@ async function open(name: EdgeName, wishes: Wishes = {}, over?: Record<string, s
 const loopbackOnly = { jira: { allow_ips: ["127.0.0.1/32"] } };
 const othersOnly = { jira: { allow_ips: ["192.0.2.0/24", "2001:db8::/32"] } };
 
+const lease = (wait_ms: number): Asked => ({
+  host: nodeHost,
+  headers: { authorization: `Bearer ${nodeToken}`, "content-type": "application/json" },
+  body: JSON.stringify({ ask: askOf({ node: "mac-07" }), wait_ms }),
+});
+
 for (const name of edges) {
   const lacks = programOf(name) === null || Bun.which("openssl") === null;
   const why = lacks ? ` (skipped: no ${programOf(name) === null ? name : "openssl"} here; ./test/run installs it)` : "";
@@ -104,12 +110,6 @@ for (const name of edges) {
       expect(headers[correlation]).toBeUndefined();
     });
 
-    const lease = (wait_ms: number): Asked => ({
-      host: nodeHost,
-      headers: { authorization: `Bearer ${nodeToken}`, "content-type": "application/json" },
-      body: JSON.stringify({ ask: askOf({ node: "mac-07" }), wait_ms }),
-    });
-
     test("lets a node wait for its run, under the private name alone", async () => {
       await using one = await open(name);
       const waiting = one.ask("/api/v1/node/lease", lease(45_000));
@@ -154,9 +154,12 @@ test.skipIf(programOf("nginx") === null)(
   "nginx shows /healthz, and gives what one gateway cannot store to the next",
   async () => {
     await using next = await openGatehouse({ gateway: { trusted_proxies: ["127.0.0.1/32"] } });
-    const accept = () => Promise.reject(new Error("disk full"));
     const second = { "# server 10.0.0.6:8787 backup;": `server ${new URL(next.server.publicUrl).host} backup;` };
-    await using one = await open("nginx", { wrap: (store) => butFor(store, { accept }) }, second);
+    await using one = await open(
+      "nginx",
+      { wrap: (store) => butFor(store, { accept: () => Promise.reject(new Error("disk full")) }) },
+      second,
+    );
     expect((await one.ask("/healthz", { method: "GET" })).status).toBe(200);
     expect(JSON.parse((await one.deliver()).text).status).toBe("queued");
     expect((await next.store.list({ limit: 5 })).runs).toHaveLength(1);

@@ -49,6 +49,7 @@ describe("the client", () => {
 
 describe("plain http", () => {
   const behind = inTheClearBehind(["10.0.0.0/8"]);
+  const saying = (proto: string | null) => new Headers(proto === null ? {} : { "x-forwarded-proto": proto });
 
   test.each<[peer: string, forwarded: string | null, clear: boolean]>([
     ["10.0.0.1", "http", true],
@@ -61,8 +62,8 @@ describe("plain http", () => {
     ["10.0.0.1", "", false],
     ["10.0.0.1", null, false],
     ["203.0.113.9", "http", false], // a stranger cannot make us cry wolf
-  ])("%s saying %p: %p", (peer, forwarded, clear) => expect(behind(peer, forwarded)).toBe(clear));
+  ])("%s saying %p: %p", (peer, forwarded, clear) => expect(behind(peer, saying(forwarded))).toBe(clear));
 
   test("is nobody's word where no proxy is trusted", () =>
-    expect(inTheClearBehind([])("10.0.0.1", "http")).toBe(false));
+    expect(inTheClearBehind([])("10.0.0.1", saying("http"))).toBe(false));
 });

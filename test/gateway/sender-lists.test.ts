@@ -151,8 +151,8 @@ describe("a door that allows atlassian", () => {
 
   test("asks to be tried again until the list is there, and then takes its addresses alone", async () => {
     using atlassian = remote(503, ours);
-    let wake = () => {};
-    const sleep = () => new Promise<void>((resolve) => (wake = resolve));
+    const naps: (() => void)[] = [];
+    const sleep = () => new Promise<void>((resolve) => void naps.push(resolve));
     const jira = { allow_ips: ["atlassian", "203.0.113.0/24"] };
     await using house = await openGatehouse({ gateway, jira, senders: { url: atlassian.url, sleep } });
     const from = (ip: string) => house.deliver(wanted(), { "x-forwarded-for": ip });
@@ -167,7 +167,7 @@ describe("a door that allows atlassian", () => {
     expect([status, JSON.stringify(body.notes)]).toEqual([200, expect.stringContaining("atlassian")]);
     await atlassian.arrived(1);
     await eventually("the list", async () => {
-      wake();
+      naps.pop()?.();
       return (await from("192.0.2.1")).status === 200;
     });
     expect((await from("192.0.2.16")).status).toBe(403);
