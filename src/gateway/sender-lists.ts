@@ -31,7 +31,7 @@ const day = 86_400_000;
 const firstPause = 60_000;
 const longestPause = 3_600_000;
 const oldAfter = 7 * day;
-// It is some 100 KB, and nobody waits for it.
+// Nobody waits for it.
 const outbound = { timeout: 30_000, allow_http: false };
 
 const keptList = z.object({
@@ -78,6 +78,7 @@ export class SenderLists {
     return days * day < oldAfter ? [] : [`the addresses of atlassian were last fetched ${days} days ago`];
   }
 
+  /** Fetches no more; what is known stays known. */
   stop(): void {
     this.#over.abort();
   }

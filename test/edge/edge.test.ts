@@ -1,6 +1,15 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { JsonObject } from "../../src/core/json.ts";
-import { butFor, eventually, openGatehouse, secret, tokens, wanted, type Wishes } from "../gateway/gatehouse.ts";
+import {
+  butFor,
+  eventually,
+  openGatehouse,
+  secret,
+  tokens,
+  wanted,
+  type Wishes,
+  withoutSpool,
+} from "../gateway/gatehouse.ts";
 import { askOf } from "../stores/conformance/given.ts";
 import { type Asked, edges, type EdgeName, nodeHost, openEdge, programOf } from "./edge.ts";
 
@@ -140,7 +149,7 @@ test.skipIf(programOf("caddy") === null)(
   async () => {
     let isWell = false;
     const check = () => (isWell ? Promise.resolve() : Promise.reject(new Error("read-only")));
-    await using one = await open("caddy", { wrap: (store) => butFor(store, { check }) });
+    await using one = await open("caddy", { prepare: withoutSpool, wrap: (store) => butFor(store, { check }) });
     await eventually("an answer of its own", async () => {
       const { status, headers } = await one.deliver();
       return status === 503 && headers[correlation] === undefined;
@@ -157,10 +166,14 @@ test.skipIf(programOf("nginx") === null)(
     const second = { "# server 10.0.0.6:8787 backup;": `server ${new URL(next.server.publicUrl).host} backup;` };
     await using one = await open(
       "nginx",
-      { wrap: (store) => butFor(store, { accept: () => Promise.reject(new Error("disk full")) }) },
+      {
+        prepare: withoutSpool,
+        wrap: (store) => butFor(store, { accept: () => Promise.reject(new Error("disk full")) }),
+      },
       second,
     );
-    expect((await one.ask("/healthz", { method: "GET" })).status).toBe(200);
+    const health = await one.ask("/healthz", { method: "GET" });
+    expect(health.headers[correlation]).toBeString();
     expect(JSON.parse((await one.deliver()).text).status).toBe("queued");
     expect((await next.store.list({ limit: 5 })).runs).toHaveLength(1);
   },
