@@ -16,3 +16,6 @@ export function logBounds(limit: number): { head: number; tail: number; line: nu
 
 /** Says in one line that `bytes` bytes are missing here, and why. */
 export const logCutLine = (bytes: number, why: string): string => `\n[${bytes} bytes left out here: ${why}]\n`;
+
+/** How long after an attempt is over its node may still hand in the rest of its log. */
+export const lateLogs_ms = 86_400_000;

@@ -169,3 +169,11 @@ export interface Mark {
   /** Milliseconds from first sight within which the same mark is a duplicate. */
   window_ms: number;
 }
+
+/** A piece of an attempt's log. */
+export interface LogSlice {
+  bytes: Uint8Array;
+  /** Where the next read begins. */
+  next: number;
+  size: number;
+}

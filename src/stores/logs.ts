@@ -2,10 +2,10 @@ import { linkSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { join } from "node:path";
 import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
+import type { LogSlice } from "../core/records.ts";
 import { log } from "../log.ts";
 import { appendTo, isFull, nameOf, putAt, readFrom } from "./logs/file.ts";
 import { archivedMark, filesOf, type Keep, type RunFiles, runsIn, sweep } from "./logs/sweep.ts";
-import type { LogSlice } from "./store.ts";
 
 export { isFull } from "./logs/file.ts";
 export type { RunFiles } from "./logs/sweep.ts";

@@ -2,6 +2,7 @@ import type { Json } from "../core/json.ts";
 import type {
   Announcement,
   DeliveryNote,
+  LogSlice,
   Mark,
   NodeFacts,
   Report,
@@ -73,9 +74,6 @@ export interface LogChunk extends Held {
   /** The caller knows that the attempt is over for it, and hands in the rest of its log. */
   late?: boolean;
 }
-
-/** How long after an attempt is over its node may still hand in the rest of its log. */
-export const lateLogs_ms = 86_400_000;
 
 /** The five verbs of a node, and no more: this is all that a worker can reach. */
 export interface NodeStore {
@@ -323,13 +321,6 @@ export interface Unheard {
   since: number;
   announcement: Announcement;
   posts: Pick<PostRow, "destination" | "status" | "why">[];
-}
-
-export interface LogSlice {
-  bytes: Uint8Array;
-  /** Where the next read begins. */
-  next: number;
-  size: number;
 }
 
 /** A lane that is configured, paused, or has something to do. */

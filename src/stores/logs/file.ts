@@ -13,7 +13,7 @@ import {
 import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MeshError } from "../../core/error.ts";
-import type { LogSlice } from "../store.ts";
+import type { LogSlice } from "../../core/records.ts";
 
 /** What an attempt's log is called that begins at byte `from`: another gateway may have begun it. */
 export const fileName = (attempt: number, from = 0): string =>

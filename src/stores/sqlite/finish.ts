@@ -1,5 +1,6 @@
 import type { Result } from "../../core/records.ts";
-import { lateLogs_ms, type LogChunk } from "../store.ts";
+import { lateLogs_ms } from "../../core/log-bounds.ts";
+import type { LogChunk } from "../store.ts";
 import type { Inside } from "./inside.ts";
 import type { Changes, RunningRow } from "./run.ts";
 

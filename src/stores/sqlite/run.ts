@@ -1,5 +1,5 @@
 import type { EndState } from "../../core/records.ts";
-import { lateLogs_ms } from "../store.ts";
+import { lateLogs_ms } from "../../core/log-bounds.ts";
 import { laneOf, type Inside } from "./inside.ts";
 
 /** A running row, as far as its end needs it. */
