@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { outboundOptions } from "../core/outbound.ts";
 import type { Handle, Post, Reply, Verdict } from "../core/post.ts";
+import type { Probe } from "../core/probe.ts";
 import { type Announcement, runStates } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import type { TextUnit } from "../core/text.ts";
@@ -68,6 +69,8 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   post(announcement: Announcement, options: z.output<Options>, given: Given): Post;
   /** Judges the reply to the post of the same `given`; a first message's handle comes with `sent`. */
   judge(reply: Reply, given: Given): Verdict;
+  /** Asks whether the credentials are taken, without a post; null where this guise of the chat cannot be asked. */
+  probe?(options: z.output<Options>): Probe | null;
 }
 
 /** Declares a chat with the types of its own options. */

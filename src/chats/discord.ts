@@ -56,6 +56,13 @@ export const discord = defineChat({
     if (verdict.verdict === "retry") return retry(said);
     return status >= 400 ? dead(said) : verdict;
   },
+
+  // Asked for with its token, a webhook needs no other: https://discord.com/developers/docs/resources/webhook#get-webhook-with-token
+  probe: ({ url }) => ({
+    ask: { method: "GET", url },
+    fault: ({ status }) =>
+      status === 401 || status === 404 ? `Discord knows no such webhook, or not with this token (${status})` : null,
+  }),
 });
 
 // https://discord.com/developers/docs/topics/opcodes-and-status-codes#json

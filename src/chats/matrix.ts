@@ -47,6 +47,12 @@ export const matrix = defineChat({
     }
     return judgeError(reply.status, said, given.edit !== undefined || given.thread !== undefined);
   },
+
+  // https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3accountwhoami
+  probe: ({ base_url, token }) => ({
+    ask: { method: "GET", url: `${base_url}/_matrix/client/v3/account/whoami`, bearer: token },
+    fault: ({ status }) => (status === 401 ? "the homeserver refused the access token (401)" : null),
+  }),
 });
 
 function content(a: Announcement, plain: boolean): JsonObject {

@@ -52,6 +52,15 @@ export const mattermost = defineChat({
   },
 
   judge: judgeReply,
+
+  // A hook can only be posted to: of one, nothing is known before that.
+  probe({ base_url, token }) {
+    if (base_url === undefined || token === undefined) return null;
+    return {
+      ask: { method: "GET", url: `${base_url}/api/v4/users/me`, bearer: token },
+      fault: ({ status }) => (status === 401 ? "Mattermost refused the bot's token (401)" : null),
+    };
+  },
 });
 
 function hookPost(a: Announcement, entry: Options, url: Secret, { plain }: Given): Post {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MeshError } from "../core/error.ts";
+import { objectIn } from "../core/json.ts";
 import type { Handle } from "../core/post.ts";
 import type { RunState } from "../core/records.ts";
 import { secret } from "../core/secret.ts";
@@ -51,7 +52,7 @@ export const slack = defineChat({
     const ask = {
       method: "POST",
       bearer: token,
-      headers: { "content-type": "application/json; charset=utf-8" },
+      headers: jsonIn,
     } as const;
     const old = placeOf(edit, channel);
     if (old) {
@@ -69,8 +70,22 @@ export const slack = defineChat({
   },
 
   judge,
+
+  // https://docs.slack.dev/reference/methods/auth.test
+  probe({ token, base_url }) {
+    if (token === undefined) return null;
+    return {
+      ask: { method: "POST", url: `${base_url}/api/auth.test`, bearer: token, headers: jsonIn, body: {} },
+      fault({ status, text }) {
+        const { ok, error } = objectIn(text);
+        if (status !== 200 || ok !== false || error === "ratelimited") return null;
+        return `Slack refused the token (${/^\w{1,40}$/.exec(String(error))?.[0] ?? "no reason said"})`;
+      },
+    };
+  },
 });
 
+const jsonIn = { "content-type": "application/json; charset=utf-8" };
 const quiet = { unfurl_links: false, unfurl_media: false };
 const loud = new Set<RunState>(["failed", "dead"]);
 

@@ -60,6 +60,13 @@ export const telegram = defineChat({
     }
     return judgeError(status, said, given);
   },
+
+  // https://core.telegram.org/bots/api#getme
+  probe: ({ base_url, token }) => ({
+    ask: { method: "GET", url: [`${base_url}/bot`, token, "/getMe"] },
+    fault: ({ status }) =>
+      status === 401 || status === 404 ? `Telegram knows no bot with this token (${status})` : null,
+  }),
 });
 
 // All that a message may hold then fits, though every character takes two UTF-16 units.

@@ -1,4 +1,5 @@
 import type { Config, Problem } from "../config.ts";
+import type { Outbound } from "../core/outbound.ts";
 import type { Vault } from "../secrets.ts";
 import type { OperatorStore } from "../stores/store.ts";
 
@@ -54,6 +55,14 @@ export interface Scene {
   platform: NodeJS.Platform;
   /** Epoch milliseconds. */
   now(): number;
+  /** How the checks themselves ask the network: the time they take, and whom they trust. */
+  outbound: Outbound;
+  /** Every address of a host; rejects where it has none. */
+  lookup(host: string): Promise<string[]>;
+  /** Bytes on the file system of a folder. */
+  space(folder: string): Promise<{ free: number; total: number }>;
+  /** Where this machine keeps its lists of users and groups. */
+  etc: string;
 }
 
 /** Looks for one kind of trouble. */

@@ -1,6 +1,10 @@
 import type { Check } from "./check.ts";
+import { clock } from "./clock.ts";
 import { configuration } from "./configuration.ts";
+import { credentials } from "./credentials.ts";
 import { destinations } from "./destinations.ts";
+import { disk } from "./disk.ts";
+import { door } from "./door.ts";
 import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
 import { runs } from "./runs.ts";
@@ -14,6 +18,10 @@ export const checks: readonly Check[] = [
   configuration,
   secrets,
   store,
+  disk,
+  door,
+  clock,
+  credentials,
   gateways,
   spool,
   senders,

@@ -1,6 +1,10 @@
+import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { configFrom, examineConfig, isConfigured } from "../config.ts";
 import { MeshError } from "../core/error.ts";
+import { outboundOptions } from "../core/outbound.ts";
 import { openForCommand } from "../stores/open.ts";
 import type { NodeStore, OperatorStore } from "../stores/store.ts";
 import type { Role, Scene } from "./check.ts";
@@ -15,7 +19,7 @@ export interface OpenScene {
 
 /** Reads the named or the found configuration, however broken, and lends the store that it names. Never throws. */
 export async function openScene(file?: string): Promise<OpenScene> {
-  const here = { env: process.env, platform: process.platform, now: () => Date.now() };
+  const here = { env: process.env, platform: process.platform, now: () => Date.now(), ...machine };
   try {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
@@ -44,6 +48,19 @@ export async function openScene(file?: string): Promise<OpenScene> {
     return { scene, blind: true, close: async () => {} };
   }
 }
+
+const machine: Pick<Scene, "outbound" | "lookup" | "space" | "etc"> = {
+  outbound: outboundOptions.parse({ timeout: "5s" }),
+  lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  async space(folder) {
+    // What is not there yet will be made on the disk of what is.
+    let here = folder;
+    while (!existsSync(here) && here !== dirname(here)) here = dirname(here);
+    const { bavail, blocks, bsize } = await statfs(here);
+    return { free: bavail * bsize, total: blocks * bsize };
+  },
+  etc: "/etc",
+};
 
 const noStore = () => Promise.reject(new MeshError("config", "there is no configuration"));
 

@@ -1,12 +1,15 @@
 import { chmodSync } from "node:fs";
-import { secretsOf } from "../config.ts";
+import { join } from "node:path";
+import { type NamedSecret, secretsOf } from "../config.ts";
 import { MeshError } from "../core/error.ts";
-import { defineCheck, type Finding } from "./check.ts";
+import { defineCheck, type Finding, type Scene } from "./check.ts";
+import { wideGroup } from "./groups.ts";
+import { type ValueId, wrongValue } from "./values.ts";
 import { hintOf, whyOf } from "./why.ts";
 
-type Id = "secret-unsafe" | "secret-missing";
+type Id = "secret-unsafe" | "secret-missing" | "secret-group-wide" | ValueId | "hook-shared";
 
-/** Checks the file of every secret that the configuration names: mode, owner, kind, parents, and that something usable is in it. */
+/** Checks the file of every secret that the configuration names: mode, owner, kind, parents, group, and that something usable is in it. */
 export const secrets = defineCheck<Id>({
   name: "secrets",
   on: "any",
@@ -16,24 +19,81 @@ export const secrets = defineCheck<Id>({
       breaks: "serve refuses to start with it: somebody else could read or replace it",
     },
     "secret-missing": { severity: "error", breaks: "what needs it does not work" },
+    "secret-group-wide": { severity: "warning", breaks: "people who need not know this secret can read it" },
+    "token-padded": { severity: "error", breaks: "it equals no value that the other side has" },
+    "token-literal-secret": {
+      severity: "error",
+      breaks: "what needs it does not work, or opens to anybody who guesses",
+    },
+    "hook-shared": {
+      severity: "warning",
+      breaks: "the same is said twice in one place, and one rotation breaks both",
+    },
   },
-  look: async ({ config, vault }) =>
-    secretsOf(config).flatMap(({ path, secret, inbound }): Finding<Id>[] => {
-      try {
-        vault.check(secret.name, { inbound });
-        return [];
-      } catch (fault) {
-        const isUnsafe = fault instanceof MeshError && fault.kind === "permission";
-        const fix = hintOf(fault, "write the value into the file that it names");
-        const mend = isUnsafe ? mendOf(fix) : null;
-        const found = { about: path, says: whyOf(fault), fix, ...(mend && { mend }) };
-        return [{ id: isUnsafe ? "secret-unsafe" : "secret-missing", ...found }];
-      }
-    }),
+  async look(scene) {
+    const named = secretsOf(scene.config);
+    return [...named.flatMap((one) => faultOf(one, scene)), ...sharedHooks(named, scene)];
+  },
 });
+
+function faultOf(named: NamedSecret, scene: Scene): Finding<Id>[] {
+  const { path, secret, inbound } = named;
+  try {
+    scene.vault.check(secret.name, { inbound });
+  } catch (fault) {
+    const isUnsafe = fault instanceof MeshError && fault.kind === "permission";
+    const wrong = isUnsafe ? null : wrongValue(named, scene);
+    if (wrong) return [wrong];
+    const fix = hintOf(fault, "write the value into the file that it names");
+    const mend = isUnsafe ? mendOf(fix) : null;
+    const found = { about: path, says: whyOf(fault), fix, ...(mend && { mend }) };
+    return [{ id: isUnsafe ? "secret-unsafe" : "secret-missing", ...found }];
+  }
+  const wrong = wrongValue(named, scene);
+  const wide = tooWide(named, scene);
+  return [...(wrong ? [wrong] : []), ...(wide ? [wide] : [])];
+}
 
 /** What the hint says to type, where it is a plain chmod of ours: that loses nothing. */
 function mendOf(fix: string) {
   const [, mode = "", file = ""] = /^chmod (0[0-7]{3}) ([\w@%+=:,./-]+)$/.exec(fix) ?? [];
   return file === "" ? null : { files: [file], apply: () => chmodSync(file, Number.parseInt(mode, 8)) };
+}
+
+function tooWide({ path, secret }: NamedSecret, { config, etc }: Scene): Finding<Id> | null {
+  const file = join(config.secrets_dir, secret.name);
+  const who = wideGroup(file, etc);
+  if (who === null) return null;
+  return {
+    id: "secret-group-wide",
+    about: path,
+    says: `${secret.name} is readable by its group ${who}`,
+    fix: `give it to a group of the gateway alone: sudo chgrp meshmac ${file}, or: chmod g-r ${file}`,
+  };
+}
+
+const hookOf = /^(?:chats|pagers)\.[^.]+\.url$/;
+
+/** Hooks that two chats or pagers post to. An entry that asks for a channel of its own shares only the door, and is left alone. */
+function sharedHooks(named: NamedSecret[], { config, vault }: Scene): Finding<Id>[] {
+  const hooks = named.filter(({ path }) => hookOf.test(path));
+  const places = Map.groupBy(hooks, ({ path, secret }) => {
+    const entry = config.chats[path.split(".")[1] ?? ""];
+    const channel: unknown = path.startsWith("chats.") && entry ? Reflect.get(entry, "channel") : undefined;
+    return `${keyIdOf(secret.name, vault) ?? path} ${String(channel)}`;
+  });
+  return [...places.values()].flatMap((same) => {
+    const [first, ...others] = same.map(({ path }) => path.replace(/\.url$/, ""));
+    if (first === undefined || others.length === 0) return [];
+    const says = `${[first, ...others].join(" and ")} have the same hook`;
+    return [{ id: "hook-shared", about: first, says, fix: `make a hook of its own for ${others.join(", ")}` }];
+  });
+}
+
+function keyIdOf(name: string, vault: Scene["vault"]): string | null {
+  try {
+    return vault.keyId(name);
+  } catch {
+    return null; // its own finding says why
+  }
 }

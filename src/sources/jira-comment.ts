@@ -1,25 +1,10 @@
-import { z } from "zod";
-import { outboundOptions } from "../core/outbound.ts";
-import { dead, judgeStatus, type Post, type Reply, retry, sent, type Verdict } from "../core/post.ts";
+import { dead, judgeStatus, type Reply, retry, sent, type Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
-import { secret } from "../core/secret.ts";
 import { adfBody } from "./jira-adf.ts";
+import { jiraProbes } from "./jira-probes.ts";
+import { apiOf, asWhom, fields, type Options } from "./jira-rest.ts";
 import { wikiBody } from "./jira-wiki.ts";
 import type { Comment } from "./source.ts";
-
-const webRoot = z
-  .url({ protocol: /^https?$/, error: "expected a URL like https://acme.atlassian.net" })
-  .transform((url) => url.replace(/\/+$/, ""));
-
-const fields = outboundOptions.extend({
-  site: webRoot,
-  email: z.string().min(3).optional(),
-  token: secret,
-  api: z.enum(["cloud", "datacenter"]).optional(),
-  base_url: webRoot.optional(),
-});
-
-type Options = z.output<typeof fields>;
 
 const options = fields.refine((entry) => apiOf(entry) === "datacenter" || entry.email !== undefined, {
   error: "Jira Cloud needs the e-mail address of the account that the token belongs to",
@@ -53,23 +38,13 @@ export const jiraComment: Comment<typeof fields> = {
   found: ({ text }, marker) => text.includes(marker),
 
   judge: judgeComment,
+  probes: jiraProbes,
 };
-
-function apiOf({ api, site, email }: Pick<Options, "api" | "site" | "email">): "cloud" | "datacenter" {
-  if (api) return api;
-  return new URL(site).hostname.endsWith(".atlassian.net") || email !== undefined ? "cloud" : "datacenter";
-}
 
 function commentsOf({ issue_key, issue_id }: Announcement, entry: Options): string {
   const version = apiOf(entry) === "cloud" ? 3 : 2;
   const issue = encodeURIComponent(issue_key ?? issue_id ?? "");
   return `${entry.base_url ?? entry.site}/rest/api/${version}/issue/${issue}/comment`;
-}
-
-function asWhom(entry: Options): Pick<Post, "headers" | "basic" | "bearer"> {
-  const headers = { Accept: "application/json" };
-  if (entry.email === undefined) return { headers, bearer: entry.token };
-  return { headers, basic: { user: entry.email, password: entry.token } };
 }
 
 // What Jira means by its refusals differs from what it says: scoped tokens used on the site's own address answer 404.

@@ -3,6 +3,7 @@ import { senderRange } from "../core/cidr.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Seen } from "../core/move.ts";
 import type { Post, Reply, Verdict } from "../core/post.ts";
+import type { Probe } from "../core/probe.ts";
 import type { Announcement } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
@@ -40,6 +41,13 @@ export interface Sample {
   body: Json;
 }
 
+/** What `doctor` asks a tracker, and which of its findings a fault is. */
+export interface TrackerProbe extends Probe {
+  finding:
+    "tracker-credentials-refused" | "jira-site-email-mismatch" | "jira-token-too-strong" | "youtrack-token-too-strong";
+  fix: string;
+}
+
 /** How a failure comment is posted to this tracker; `find` and `found` look for our marker before a comment is posted again. */
 export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   options: Options;
@@ -54,6 +62,8 @@ export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   /** Says whether a refusal concerns this one issue or text, not the account; where unsaid, the status tells. */
   refusesPost?(reply: Reply): boolean;
   judge(reply: Reply): Verdict;
+  /** Asks, without posting, whether the credentials are taken and whether they may do more than comment. */
+  probes?(options: z.output<Options>): TrackerProbe[];
 }
 
 /** A source's entry as the configuration has it: its own options, and its comment's where one is configured. */

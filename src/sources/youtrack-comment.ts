@@ -2,10 +2,10 @@ import { z } from "zod";
 import { emoji, shortCommit } from "../core/announcement.ts";
 import { codeSpan as code } from "../core/markdown.ts";
 import { outboundOptions } from "../core/outbound.ts";
-import { dead, judgeStatus, type Reply, retry, sent, type Verdict } from "../core/post.ts";
+import { dead, judgeStatus, type Post, type Reply, retry, sent, type Verdict } from "../core/post.ts";
 import type { Announcement } from "../core/records.ts";
 import { plainLine } from "../core/plain.ts";
-import { secret } from "../core/secret.ts";
+import { type Secret, secret } from "../core/secret.ts";
 import { webLink } from "../core/text.ts";
 import { shortLine } from "../core/words.ts";
 import type { Comment } from "./source.ts";
@@ -45,7 +45,37 @@ export const youtrackComment: Comment<typeof options> = {
   found: ({ text }, marker) => text.includes(marker),
 
   judge: judgeComment,
+
+  probes: ({ site, token }) => [
+    {
+      finding: "tracker-credentials-refused",
+      ask: askOf(`${site}/api/users/me?fields=id`, token),
+      fault: credentialsFault,
+      fix: "mint a permanent token in Hub for a user of this site, and write it into the file that comment.token names",
+    },
+    {
+      finding: "youtrack-token-too-strong",
+      // Answered to Low-level Admin Read alone: https://www.jetbrains.com/help/youtrack/cloud/collect-performance-metrics.html
+      ask: askOf(`${site}/api/admin/telemetry?fields=id`, token),
+      fault: ({ status, text }) =>
+        status === 200 && text.trimStart().startsWith("{") ? "the token's user may administer YouTrack" : null,
+      fix: "mint the token for a user who may only read issues and comment in the projects that build",
+    },
+  ],
 };
+
+const askOf = (url: string, bearer: Secret): Post => ({
+  method: "GET",
+  url,
+  headers: { Accept: "application/json" },
+  bearer,
+});
+
+function credentialsFault({ status, text }: Reply): string | null {
+  if (status === 401) return "YouTrack refused the token (401): it was revoked, or belongs to another site";
+  if (status === 404) return "there is no YouTrack at site (404): does it lack its path (…/youtrack)?";
+  return status === 200 && text.trimStart().startsWith("<") ? "a web page answered in place of YouTrack's API" : null;
+}
 
 /** The id goes as it was delivered: YouTrack takes the readable and the internal one. */
 const commentsOf = ({ issue_id, issue_key }: Announcement, { site }: Options): string =>

@@ -1,5 +1,9 @@
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createToken, writeSecret } from "../../src/secrets.ts";
+import { openTelegram } from "../fakes/telegram.ts";
+import { openJira, openYouTrack, type TrackerOptions } from "../fakes/tracker.ts";
+import { openEdge } from "./edge.ts";
 import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
 import type { Ward } from "./ward.ts";
 
@@ -9,6 +13,62 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "config-invalid": (ward) => void (ward.over = { problems: [{ path: "gateway.listen", says: "expected host:port" }] }),
   "secret-unsafe": (ward) => chmodSync(join(ward.secretsDir, "jira/inbound.token"), 0o644),
   "secret-missing": (ward) => rmSync(join(ward.secretsDir, "jira/inbound.token")),
+
+  "secret-group-wide"(ward) {
+    const file = join(ward.secretsDir, "jira/rest.token");
+    chmodSync(file, 0o640);
+    writeFileSync(join(ward.dir, "group"), `builders:x:${statSync(file).gid}:ann,bob,carl\n`);
+  },
+  "token-padded": (ward) => writeSecret(ward.secretsDir, "jira/inbound.token", `${createToken()} `),
+  "token-literal-secret": (ward) => writeSecret(ward.secretsDir, "jira/inbound.token", "secret"),
+  "hook-shared": (ward) =>
+    ward.change("chats.again", { kind: "mattermost", url: "mattermost/builds.url", states: ["dead"] }),
+
+  "disk-low": (ward) => void (ward.over = { space: () => Promise.resolve({ free: 5e8, total: 5e11 }) }),
+
+  async "public-url-not-resolving"(ward) {
+    await openEdge(ward);
+    ward.over.lookup = () => Promise.reject(new Error("ENOTFOUND"));
+  },
+  async "public-url-private"(ward) {
+    await openEdge(ward);
+    ward.over.lookup = () => Promise.resolve(["203.0.113.7", "10.0.0.5"]);
+  },
+  "public-url-unreachable": (ward) => openEdge(ward, { edge: () => new Response("Bad Gateway", { status: 502 }) }),
+  "tls-chain": (ward) => openEdge(ward, { trusted: false }),
+  "edge-refuses": (ward) => openEdge(ward, { edge: (request) => onPost(request, () => refusing403()) }),
+  "header-stripped": (ward) =>
+    openEdge(ward, {
+      edge(request) {
+        request.headers.delete("x-meshmac-jira-token");
+        return request;
+      },
+    }),
+  async "header-name-differs"(ward) {
+    ward.change("sources.jira", { header: "X-Acme-Token" });
+    await openEdge(ward, { header: "X-Meshmac-Jira-Token" });
+  },
+  async "door-differs"(ward) {
+    await openEdge(ward);
+    ward.change("sources.jira", { path: "/jira/elsewhere" });
+  },
+  "clock-skew": (ward) =>
+    openEdge(ward, {
+      edge: (request) => (request.method === "GET" ? dated(Date.now() - 40_000) : request),
+    }),
+
+  "tracker-credentials-refused": (ward) => youtrackIn(ward, { authorization: "Bearer another" }),
+  "jira-site-email-mismatch": (ward) => jiraIn(ward, { authorization: "Basic c29tZWJvZHk6ZWxzZQ==" }),
+  "jira-token-too-strong": (ward) => jiraIn(ward, { admin: true }),
+  "youtrack-token-too-strong": (ward) => youtrackIn(ward, { admin: true }),
+  "chat-credentials-refused"(ward) {
+    const telegram = openTelegram();
+    ward.closing.push(() => telegram.close());
+    writeSecret(ward.secretsDir, "telegram/bot.token", "7123456789:AAFanotherbotofanotherhouse000000000");
+    const entry = { kind: "telegram", token: "telegram/bot.token", chat_id: -1001234509876, base_url: telegram.url };
+    ward.change("chats.phones", entry);
+  },
+  "destination-unreachable": (ward) => ward.jira.close(),
 
   "store-unreachable"(ward) {
     ward.over = { store: refusing, role: { gateway: false, node: false } };
@@ -60,6 +120,30 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
 };
 
 const emptySpool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };
+const dated = (ms: number) => new Response("ok", { headers: { Date: new Date(ms).toUTCString() } });
+const onPost = (request: Request, answer: () => Response) => (request.method === "POST" ? answer() : request);
+const refusing403 = () => new Response("<h1>Forbidden</h1>", { status: 403 });
+
+function jiraIn(ward: Ward, options: TrackerOptions): void {
+  const jira = openJira(options);
+  ward.closing.push(() => jira.close());
+  ward.change("sources.jira.comment", { site: jira.url });
+}
+
+function youtrackIn(ward: Ward, options: TrackerOptions): void {
+  const youtrack = openYouTrack(options);
+  ward.closing.push(() => youtrack.close());
+  writeSecret(ward.secretsDir, "youtrack/inbound.token", createToken());
+  writeSecret(ward.secretsDir, "youtrack/rest.token", createToken());
+  ward.change("sources.youtrack", {
+    kind: "youtrack",
+    path: "/youtrack/webhook",
+    token: "youtrack/inbound.token",
+    build_when: [{ event: ["issueUpdated"] }],
+    task: { script: "build-ios" },
+    comment: { site: youtrack.url, token: "youtrack/rest.token" },
+  });
+}
 
 const refusing = () => Promise.reject(new Error("connection refused"));
 

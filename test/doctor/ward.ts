@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFrom } from "../../src/config.ts";
-import type { Json, JsonObject } from "../../src/core/json.ts";
+import { outboundOptions } from "../../src/core/outbound.ts";
+import { isObject, type Json, type JsonObject } from "../../src/core/json.ts";
 import type { Role, Scene } from "../../src/doctor/check.ts";
 import { examine } from "../../src/doctor/doctor.ts";
 import { createToken, writeSecret } from "../../src/secrets.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
+import { openJira, type Tracker } from "../fakes/tracker.ts";
 import { rulesOf } from "../stores/conformance/given.ts";
 
 /** A configuration of which nothing is wrong, with its secrets, its store and one gateway that lives. A test breaks one thing of it. */
@@ -21,9 +23,13 @@ export class Ward {
   ahead = 0;
   over: Partial<Scene> = {};
   store!: Store;
+  readonly jira: Tracker = openJira();
+  /** What a test opened beside it; closed with it, the last one first. */
+  readonly closing: (() => void | Promise<void>)[] = [() => this.jira.close()];
 
   static async open(): Promise<Ward> {
     const ward = new Ward();
+    ward.change("sources.jira.comment", { site: ward.jira.url });
     for (const name of ["jira/inbound.token", "jira/rest.token", "admin/api.token"])
       writeSecret(ward.secretsDir, name, createToken());
     writeSecret(ward.secretsDir, "mattermost/builds.url", "https://chat.acme.example/hooks/abcdefghijklmnopqrstuvwxyz");
@@ -40,6 +46,16 @@ export class Ward {
     return this.store.beat(gateway, { ...usual, ...facts });
   }
 
+  /** Changes keys of one section of the file, as `sources.jira`. */
+  change(section: string, keys: JsonObject): void {
+    let here = this.raw;
+    for (const name of section.split(".")) {
+      const inner = here[name];
+      here = isObject(inner) ? inner : (here[name] = {});
+    }
+    Object.assign(here, keys);
+  }
+
   scene(): Scene {
     const { config, vault } = configFrom(this.raw, { base: this.dir, env: {} });
     return {
@@ -52,6 +68,10 @@ export class Ward {
       env: {},
       platform: "linux",
       now: () => Date.now() + this.ahead,
+      outbound: outboundOptions.parse({ timeout: "5s" }),
+      lookup: () => Promise.resolve(["203.0.113.7"]),
+      space: () => Promise.resolve({ free: 50 * gib, total: 100 * gib }),
+      etc: this.dir,
       ...this.over,
     };
   }
@@ -63,10 +83,13 @@ export class Ward {
   }
 
   async close(): Promise<void> {
+    for (const close of this.closing.toReversed()) await close();
     await this.store.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
+
+const gib = 1024 ** 3;
 
 const healthy: JsonObject = {
   pool: "acme-ios",
@@ -81,7 +104,7 @@ const healthy: JsonObject = {
       token: "jira/inbound.token",
       build_when: [{ status: ["Building"] }],
       task: { script: "build-ios" },
-      comment: { site: "https://acme.atlassian.net", email: "bot@acme.example", token: "jira/rest.token" },
+      comment: { site: "", api: "cloud", email: "bot@acme.example", token: "jira/rest.token" },
     },
   },
   chats: { builds: { kind: "mattermost", url: "mattermost/builds.url" } },

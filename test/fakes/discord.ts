@@ -92,6 +92,7 @@ export function openDiscord(options: DiscordOptions = {}): Discord {
     if (!/^\/api(\/v10)?\/webhooks\/\d{17,20}\/[\w-]{60,90}(\/messages\/\d+)?$/.test(request.path))
       return failed(404, 0);
     if (options.deleted || !request.path.startsWith(hook)) return failed(404, 10015);
+    if (request.method === "GET" && request.path === hook) return json(200, { id: "1203344556677880000", type: 1 });
     const body = strictObject(request.text);
     refuseNulls(body);
     check(body, id === undefined ? 1 : 0);

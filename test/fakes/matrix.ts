@@ -56,6 +56,10 @@ export function openMatrix({ script = [], lenient = false }: MatrixOptions = {})
 
   const service = (request: Received): Answered => {
     if (/\/r0\//.test(request.path)) return refusal(404, "M_UNRECOGNIZED", "Unrecognized request");
+    if (request.method === "GET" && request.path === "/_matrix/client/v3/account/whoami")
+      return request.headers.get("authorization") === `Bearer ${token}`
+        ? json(200, { user_id: "@bot:acme.example" })
+        : refusal(401, "M_UNKNOWN_TOKEN", "Invalid access token passed.");
     const [, where, transaction] = sendPath.exec(request.path) ?? [];
     if (where === undefined || transaction === undefined) return refusal(404, "M_UNRECOGNIZED", "Unrecognized request");
     if (request.method !== "PUT") return refusal(405, "M_UNRECOGNIZED", "Unrecognized request");

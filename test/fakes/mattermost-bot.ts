@@ -55,6 +55,10 @@ export function openMattermostBot({ script = [], tooLate = false }: BotOptions =
 
   const service = (request: Received): Answered => {
     const [, id] = /^\/api\/v4\/posts(?:\/([a-z0-9]{26})\/patch)?$/.exec(request.path) ?? [];
+    if (request.method === "GET" && request.path === "/api/v4/users/me")
+      return request.headers.get("authorization") === `Bearer ${token}`
+        ? json(200, { id: "b".repeat(26), username: "builds", is_bot: true })
+        : refusal(401, "api.context.session_expired.app_error");
     const isCreate = request.path === "/api/v4/posts";
     if (request.method !== (isCreate ? "POST" : "PUT") || (!isCreate && id === undefined))
       return refusal(404, "api.context.404.app_error");

@@ -77,6 +77,7 @@ export function openSlack(options: SlackOptions = {}): Slack {
 
   const service = (request: Received): Answered => {
     const door = request.path.startsWith(hook) ? "hook" : request.path.replace(/^\/api\//, "");
+    if (door === "auth.test") return whoAmI(request);
     if (door !== "hook" && door !== "chat.postMessage" && door !== "chat.update") return word(404, "no_service");
     if (request.method !== "POST") return word(404, "no_service");
     try {
@@ -86,6 +87,13 @@ export function openSlack(options: SlackOptions = {}): Slack {
       faults.push(why);
       return door === "hook" ? word(400, "invalid_payload") : failed("invalid_arguments");
     }
+  };
+
+  const whoAmI = (request: Received): Answered => {
+    const careless = carelessness(request, "chat");
+    if (careless) faults.push(careless);
+    const isOurs = request.headers.get("authorization") === `Bearer ${token}`;
+    return isOurs ? json(200, { ok: true, team_id: "T0ACME2TM", user_id: "U0ACME2BT" }) : failed("invalid_auth");
   };
 
   const answer = (request: Received, door: keyof typeof paces): Answered => {

@@ -39,6 +39,8 @@ export function openTelegram({ script = [] }: { script?: Injection[] } = {}) {
     const [, said, method] = /^\/bot(\d+:[\w-]{35})\/(\w+)$/.exec(request.path) ?? [];
     if (said === undefined) return refusal(404, "Not Found");
     if (said !== token) return refusal(401, "Unauthorized");
+    if (request.method === "GET" && method === "getMe")
+      return json(200, { ok: true, result: { id: 7_123_456_789, is_bot: true } });
     if (request.method !== "POST" || !(method === "sendMessage" || method === "editMessageText"))
       return refusal(404, "Not Found: method not found");
     let body: JsonObject;

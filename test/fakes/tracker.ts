@@ -34,6 +34,8 @@ export interface TrackerOptions {
   takes?: (authorization: string) => boolean;
   /** The only issues there are; any without it. */
   issues?: string[];
+  /** The account may administer. */
+  admin?: boolean;
 }
 
 /** Jira Cloud's REST v3, or Data Center's v2: Basic and Atlassian Document Format, or Bearer and a string of wiki markup. */
@@ -41,9 +43,18 @@ export function openJira({
   api = "cloud",
   ...options
 }: TrackerOptions & { api?: "cloud" | "datacenter" } = {}): Tracker {
-  const route = new RegExp(`^/rest/api/${api === "cloud" ? 3 : 2}/issue/([^/]+)/comment$`);
+  const rest = `/rest/api/${api === "cloud" ? 3 : 2}`;
+  const route = new RegExp(`^${rest}/issue/([^/]+)/comment$`);
   return openTracker(options, {
     route,
+    account: {
+      [`${rest}/myself`]: () => json(200, { accountId: "5b10ac8d82e05b22cc7d4ef5", active: true }),
+      [`${rest}/mypermissions`](admin, query) {
+        const key = query.get("permissions") ?? "";
+        if (key === "") return json(400, { errorMessages: ["The 'permissions' query parameter is required."] });
+        return json(200, { permissions: { [key]: { id: "0", key, type: "GLOBAL", havePermission: admin } } });
+      },
+    },
     scheme: api === "cloud" ? /^Basic [A-Za-z0-9+/]+=*$/ : /^Bearer \S+$/,
     refuse: (status, why) => json(status, { errorMessages: [why], errors: {} }),
     make(body) {
@@ -68,6 +79,13 @@ export function openJira({
 export function openYouTrack(options: TrackerOptions = {}): Tracker {
   return openTracker(options, {
     route: /^(?:\/youtrack)?\/api\/issues\/([^/]+)\/comments$/,
+    account: {
+      "/api/users/me": () => json(200, { id: "1-2", $type: "Me" }),
+      "/api/admin/telemetry": (admin) =>
+        admin
+          ? json(200, { id: "telemetry", $type: "Telemetry" })
+          : json(403, { error: "Forbidden", error_description: "You do not have permissions" }),
+    },
     scheme: /^Bearer \S+$/,
     refuse: (status, why) => json(status, { error: "Bad Request", error_description: why }),
     make(body) {
@@ -123,6 +141,8 @@ interface Dialect {
   /** What else a careful client of this one says or does not say. */
   careless?(request: Received): string | null;
   route: RegExp;
+  /** What may be asked of the token's own account, by path. */
+  account?: Record<string, (admin: boolean, query: URLSearchParams) => Answered>;
   scheme: RegExp;
   refuse(status: number, why: string): Answered;
   /** Checks a body and answers its text; throws what is wrong with it. */
@@ -131,7 +151,10 @@ interface Dialect {
   list(comments: Comment[], query: URLSearchParams): Answered;
 }
 
-function openTracker({ script = [], authorization, takes, issues }: TrackerOptions, dialect: Dialect): Tracker {
+function openTracker(
+  { script = [], authorization, takes, issues, admin = false }: TrackerOptions,
+  dialect: Dialect,
+): Tracker {
   const comments: Comment[] = [];
   const faults: string[] = [];
   const fault = (why: string): Answered => {
@@ -141,12 +164,14 @@ function openTracker({ script = [], authorization, takes, issues }: TrackerOptio
   const service = (request: Received): Answered => {
     const issue = decodeURIComponent(dialect.route.exec(request.path)?.[1] ?? "");
     const as = request.headers.get("authorization") ?? "";
-    if (issue === "") return dialect.refuse(404, "no such resource");
+    const account = request.method === "GET" ? dialect.account?.[request.path] : undefined;
+    if (issue === "" && !account) return dialect.refuse(404, "no such resource");
     if (authorization === undefined ? !dialect.scheme.test(as) : as !== authorization)
       return dialect.refuse(401, "Unauthorized");
     if (takes && !takes(as)) return dialect.refuse(401, "Unauthorized");
     const careless = carelessness(request, "tracker") ?? dialect.careless?.(request);
     if (careless) return fault(careless);
+    if (account) return account(admin, request.query);
     if (issues && !issues.includes(issue))
       return dialect.refuse(404, "Issue does not exist or you do not have permission to see it.");
     const here = comments.filter((comment) => comment.issue === issue);
