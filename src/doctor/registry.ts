@@ -3,10 +3,39 @@ import { configuration } from "./configuration.ts";
 import { destinations } from "./destinations.ts";
 import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
+import { nodeClock } from "./node-clock.ts";
+import { nodeDisk } from "./node-disk.ts";
+import { nodeKeychain } from "./node-keychain.ts";
+import { nodeLabels } from "./node-labels.ts";
+import { nodeNetwork } from "./node-network.ts";
+import { nodePool } from "./node-pool.ts";
+import { nodeScripts } from "./node-scripts.ts";
+import { nodeSession } from "./node-session.ts";
+import { nodeSleep } from "./node-sleep.ts";
+import { nodeTalk } from "./node-talk.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
 import { spool } from "./spool.ts";
 import { store } from "./store.ts";
 
 /** Every check there is. To add one: a file beside this one, a line here, a row in docs/doctor.md. */
-export const checks: readonly Check[] = [configuration, secrets, store, gateways, spool, destinations, lanes, runs];
+export const checks: readonly Check[] = [
+  configuration,
+  secrets,
+  store,
+  gateways,
+  spool,
+  destinations,
+  lanes,
+  runs,
+  nodePool,
+  nodeScripts,
+  nodeTalk,
+  nodeLabels,
+  nodeClock,
+  nodeDisk,
+  nodeSleep,
+  nodeSession,
+  nodeKeychain,
+  nodeNetwork,
+];

@@ -4,6 +4,7 @@ import { MeshError } from "../core/error.ts";
 import { openForCommand } from "../stores/open.ts";
 import type { NodeStore, OperatorStore } from "../stores/store.ts";
 import type { Role, Scene } from "./check.ts";
+import { thisMachine } from "./machine.ts";
 import { hintOf, whyOf } from "./why.ts";
 
 export interface OpenScene {
@@ -15,7 +16,7 @@ export interface OpenScene {
 
 /** Reads the named or the found configuration, however broken, and lends the store that it names. Never throws. */
 export async function openScene(file?: string): Promise<OpenScene> {
-  const here = { env: process.env, platform: process.platform, now: () => Date.now() };
+  const here = { env: process.env, platform: process.platform, machine: thisMachine(), now: () => Date.now() };
   try {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
@@ -47,9 +48,10 @@ export async function openScene(file?: string): Promise<OpenScene> {
 
 const noStore = () => Promise.reject(new MeshError("config", "there is no configuration"));
 
-/** What a file says of the machine it lies on. One that names neither doors nor chats is a node's. */
-function roleOf(said: Readonly<Record<string, unknown>>): Role {
-  const gateway = ["gateway", "sources", "chats", "pagers"].some((section) => section in said);
+/** What a file says of the machine it lies on. One with `node` and without doors is a node's; chats in it are a finding. */
+export function roleOf(said: Readonly<Record<string, unknown>>): Role {
+  const posts = "chats" in said || "pagers" in said;
+  const gateway = "gateway" in said || "sources" in said || (posts && !("node" in said));
   return { gateway, node: "node" in said || !gateway };
 }
 

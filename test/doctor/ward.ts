@@ -8,6 +8,7 @@ import { examine } from "../../src/doctor/doctor.ts";
 import { createToken, writeSecret } from "../../src/secrets.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
+import { wellMachine } from "./machine.ts";
 import { rulesOf } from "../stores/conformance/given.ts";
 
 /** A configuration of which nothing is wrong, with its secrets, its store and one gateway that lives. A test breaks one thing of it. */
@@ -51,6 +52,7 @@ export class Ward {
       store: () => Promise.resolve(this.store),
       env: {},
       platform: "linux",
+      machine: wellMachine(this.dir),
       now: () => Date.now() + this.ahead,
       ...this.over,
     };
