@@ -18,12 +18,12 @@ export const nodeNetwork = defineCheck({
     if (platform !== "darwin") return [];
     const judged = await Promise.all(
       placesOf(config).map(async ({ host, port }) => {
-        const { address, refused } = await machine.knock(host, port);
-        if (refused === null || !isPrivate(address ?? host)) return [];
+        const { address, connects } = await machine.knock(host, port);
+        if (connects || !isPrivate(address ?? host)) return [];
         // Apple's own programs are exempt: where it fails too, the other side is away, and the check of the store says so.
         const { status } = await machine.run("/usr/bin/nc", "-z", "-G", "3", host, String(port));
         if (status !== 0) return [];
-        const says = `a connection of ours fails (${refused}), one of macOS' own nc succeeds: Local Network privacy`;
+        const says = "a connection of ours fails, one by macOS' own nc succeeds: that is Local Network privacy";
         const fix =
           "allow it in System Settings, Privacy & Security, Local Network (the program that started it), then restart the worker";
         return [{ id: "node-local-network" as const, about: `${host}:${port}`, says, fix }];

@@ -38,34 +38,46 @@ const noScripts = (dir: string, files: string[] | null): Finding<Id> => ({
   fix: "put the scripts there that tasks name, as <name> or <name>.sh, or correct node.scripts_dir",
 });
 
-/** Files that are named as scripts are, by their ending or as a task would, and that the worker does not run. */
+/** Files that are scripts by their ending or their first line, and that the worker does not run. */
 async function unrunnable(dir: string, files: string[] | null): Promise<Finding<Id>[]> {
   const found = (files ?? []).map(async (file): Promise<Finding<Id>[]> => {
     const path = join(dir, file);
-    const name = basename(file, ".sh");
-    if (!file.endsWith(".sh") || (await findScript(dir, name)) !== null) return [];
-    const about = `${path}`;
+    const runnable = (await findScript(dir, basename(file, ".sh"))) !== null;
+    if (runnable || !(file.endsWith(".sh") || (await beginsAsScript(path)))) return [];
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats?.isFile() && (stats.mode & 0o111) === 0) {
-      const mode = (stats.mode & 0o777) | ((stats.mode & 0o444) >> 2);
-      const mend = { files: [path], apply: () => chmodSync(path, mode) };
-      return [{ id: "node-script-missing", about, says: "it is not executable", fix: `chmod +x ${path}`, mend }];
+      const apply = () => chmodSync(path, (modeOf(path) | ((modeOf(path) & 0o444) >> 2)) & 0o7777);
+      const fix = `chmod +x ${path}; what scripts only read belongs into a folder beside them`;
+      const says = "it is not executable";
+      return [{ id: "node-script-missing", about: path, says, fix, mend: { files: [path], apply } }];
     }
     const fix = "name it with a-z 0-9 _ - only, as a regular file of this folder that the worker's account can execute";
-    return [{ id: "node-script-missing", about, says: "the worker does not run it as it stands", fix }];
+    return [{ id: "node-script-missing", about: path, says: "the worker does not run it as it stands", fix }];
   });
   return (await Promise.all(found)).flat();
 }
+
+const beginsAsScript = (path: string): Promise<boolean> =>
+  Bun.file(path)
+    .slice(0, 2)
+    .text()
+    .then(
+      (text) => text === "#!",
+      () => false,
+    );
+
+const modeOf = (path: string): number => statSync(path).mode & 0o7777;
 
 function writable(path: string, { platform }: Scene): Finding<Id>[] {
   const stats = statSync(path, { throwIfNoEntry: false });
   // On a Mac every account is in the group `staff`; elsewhere each has a group of its own.
   const others = platform === "darwin" ? 0o022 : 0o002;
   if (!stats || (stats.mode & others) === 0) return [];
-  const mode = stats.mode & 0o7777 & ~others;
-  const fix = `chmod ${mode.toString(8).padStart(4, "0")} ${path}`;
+  const fix = `chmod ${platform === "darwin" ? "go-w" : "o-w"} ${path}`;
   // A folder cannot be copied first, and a link leads to a file that is not ours alone.
-  const mend = lstatSync(path).isFile() && { mend: { files: [path], apply: () => chmodSync(path, mode) } };
+  const mend = lstatSync(path).isFile() && {
+    mend: { files: [path], apply: () => chmodSync(path, modeOf(path) & ~others) },
+  };
   return [{ id: "node-script-writable", about: path, says: "other accounts can write it", fix, ...mend }];
 }
 

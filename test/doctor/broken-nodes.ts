@@ -62,7 +62,7 @@ export const brokenNodes: Record<string, (ward: Ward) => void | Promise<void>> =
     onMac(
       ward,
       { "/usr/bin/nc -z -G 3 10.0.0.5 6379": { status: 0 } },
-      { knock: async (address) => ({ address, refused: "EHOSTUNREACH" }) },
+      { knock: async (address) => ({ address, connects: false }) },
     );
   },
 };

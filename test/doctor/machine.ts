@@ -14,7 +14,7 @@ export const wellMachine = (home: string, answers: Answers = {}, over: Partial<M
     return { status: 0, out: "", err: "", ...answer };
   },
   room: async () => ({ bytes_free: 200 * 2 ** 30, inodes: 1_000_000, inodes_free: 900_000 }),
-  knock: async (host) => ({ address: host, refused: null }),
+  knock: async (host) => ({ address: host, connects: true }),
   ...over,
 });
 
