@@ -20,8 +20,13 @@ async function admitted(): Promise<Ward> {
   return opened;
 }
 
-const found = async (ward: Ward): Promise<string[]> =>
-  (await examine(ward.scene())).findings.map(({ id, about, says }) => `${id} ${about}: ${says}`);
+async function found(ward: Ward): Promise<string[]> {
+  const { findings, unchecked } = await examine(ward.scene());
+  return [
+    ...findings.map(({ id, about, says }) => `${id} ${about}: ${says}`),
+    ...unchecked.map(({ check, why }) => `not checked ${check}: ${why}`),
+  ];
+}
 
 test("finds nothing on a node where nothing is wrong, on Linux and on a Mac", async () => {
   const ward = await admitted();

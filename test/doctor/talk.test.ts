@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { flatPlist, isTalkName, talksIn } from "../../src/doctor/talk.ts";
 
 // Invented values, each of the shape that its service gives out.
@@ -68,4 +70,11 @@ test.each([
   ["JIRA_PROJECT", false],
 ])("a variable named %s would hold such a token: %p", (name, would) => {
   expect(isTalkName(name)).toBe(would);
+});
+
+test("the scripts that come with the house speak to nobody", () => {
+  const dir = join(import.meta.dir, "../../fixtures/scripts");
+  const scripts = readdirSync(dir);
+  expect(scripts.length).toBeGreaterThan(0);
+  expect(scripts.flatMap((name) => talksIn(readFileSync(join(dir, name), "utf8")))).toEqual([]);
 });
