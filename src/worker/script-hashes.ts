@@ -18,11 +18,13 @@ export class ScriptHashes {
   /** Answers the hash of each of these scripts in `dir`, as hex. One that cannot be read has none. */
   async of(dir: string, names: readonly string[]): Promise<Record<string, string>> {
     const known = new Map<string, Known>();
-    for (const name of names) {
-      const path = await findScript(dir, name);
-      const now = path === null ? null : await this.#look(path, this.#known.get(name)).catch(() => null);
-      if (now) known.set(name, now);
-    }
+    await Promise.all(
+      names.map(async (name) => {
+        const path = await findScript(dir, name);
+        const now = path === null ? null : await this.#look(path, this.#known.get(name)).catch(() => null);
+        if (now) known.set(name, now);
+      }),
+    );
     this.#known = known;
     return Object.fromEntries([...known].map(([name, { hash }]) => [name, hash]));
   }
