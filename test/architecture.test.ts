@@ -46,6 +46,7 @@ const mayImport: Record<string, string[]> = {
     "src/chats",
     "src/pagers",
     "src/stores",
+    "src/worker",
     "src/http.ts",
     "src/secrets.ts",
     "src/version.ts",

@@ -158,6 +158,8 @@ export interface NodeFacts {
   os: string;
   labels: string[];
   scripts: string[];
+  /** The SHA-256 of each script as hex, by name; an older worker says none. */
+  script_hashes?: Record<string, string>;
   concurrency: number;
   [fact: string]: Json;
 }

@@ -2,6 +2,7 @@ import type { Config, Problem } from "../config.ts";
 import type { Outbound } from "../core/outbound.ts";
 import type { Vault } from "../secrets.ts";
 import type { OperatorStore } from "../stores/store.ts";
+import type { Machine } from "./machine.ts";
 
 /** How much of the house a fault takes with it: an error stops something now, a warning will. */
 export type Severity = "error" | "warning";
@@ -39,6 +40,8 @@ export interface Role {
   node: boolean;
 }
 
+export type Place = keyof Role;
+
 /** What every check sees. Effects come with it, so that a test can bring its own. */
 export interface Scene {
   /** What is right of the configuration. */
@@ -53,6 +56,7 @@ export interface Scene {
   store(): Promise<OperatorStore>;
   env: Record<string, string | undefined>;
   platform: NodeJS.Platform;
+  machine: Machine;
   /** Epoch milliseconds. */
   now(): number;
   /** How the checks themselves ask the network: the time they take, and whom they trust. */
@@ -68,8 +72,8 @@ export interface Scene {
 /** Looks for one kind of trouble. */
 export interface Check<Id extends string = string> {
   name: string;
-  /** Where it makes sense: on a gateway, on a node, or anywhere. */
-  on: "gateway" | "node" | "any";
+  /** Where it makes sense: on a gateway, on a node, on either, or anywhere. */
+  on: Place | readonly Place[] | "any";
   faults: Readonly<Record<Id, Fault>>;
   /** Answers what is wrong. What it throws is told as "could not check", and stops no other check. */
   look(scene: Scene): Promise<Finding<Id>[]>;

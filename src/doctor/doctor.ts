@@ -32,7 +32,8 @@ export const catalogue: Readonly<Record<string, Fault>> = Object.assign({}, ...c
 export async function examine(scene: Scene, { only, skip = [], from = checks }: Selection = {}): Promise<Examination> {
   const wanted = (id: string) => !skip.includes(id) && (only === undefined || only.includes(id));
   const fitting = from.filter(
-    ({ on, faults }) => (on === "any" || scene.role[on]) && Object.keys(faults).some((id) => wanted(id)),
+    ({ on, faults }) =>
+      (on === "any" || [on].flat().some((place) => scene.role[place])) && Object.keys(faults).some((id) => wanted(id)),
   );
   const looked = await Promise.all(fitting.map((check) => look(check, scene)));
   const found = looked.flatMap(({ findings }) => findings).filter(({ id }) => wanted(id));

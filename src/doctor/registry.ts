@@ -7,6 +7,16 @@ import { disk } from "./disk.ts";
 import { door } from "./door.ts";
 import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
+import { nodeClock } from "./node-clock.ts";
+import { nodeDisk } from "./node-disk.ts";
+import { nodeKeychain } from "./node-keychain.ts";
+import { nodeLabels } from "./node-labels.ts";
+import { nodeNetwork } from "./node-network.ts";
+import { nodePool } from "./node-pool.ts";
+import { nodeScripts } from "./node-scripts.ts";
+import { nodeSession } from "./node-session.ts";
+import { nodeSleep } from "./node-sleep.ts";
+import { nodeTalk } from "./node-talk.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
 import { senders } from "./senders.ts";
@@ -28,4 +38,14 @@ export const checks: readonly Check[] = [
   destinations,
   lanes,
   runs,
+  nodePool,
+  nodeScripts,
+  nodeTalk,
+  nodeLabels,
+  nodeClock,
+  nodeDisk,
+  nodeSleep,
+  nodeSession,
+  nodeKeychain,
+  nodeNetwork,
 ];

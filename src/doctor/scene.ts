@@ -8,6 +8,7 @@ import { outboundOptions } from "../core/outbound.ts";
 import { openForCommand } from "../stores/open.ts";
 import type { NodeStore, OperatorStore } from "../stores/store.ts";
 import type { Role, Scene } from "./check.ts";
+import { thisMachine } from "./machine.ts";
 import { hintOf, whyOf } from "./why.ts";
 
 export interface OpenScene {
@@ -19,7 +20,13 @@ export interface OpenScene {
 
 /** Reads the named or the found configuration, however broken, and lends the store that it names. Never throws. */
 export async function openScene(file?: string): Promise<OpenScene> {
-  const here = { env: process.env, platform: process.platform, now: () => Date.now(), ...machine };
+  const here = {
+    env: process.env,
+    platform: process.platform,
+    now: () => Date.now(),
+    ...outward,
+    machine: thisMachine(),
+  };
   try {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
@@ -49,7 +56,7 @@ export async function openScene(file?: string): Promise<OpenScene> {
   }
 }
 
-const machine: Pick<Scene, "outbound" | "lookup" | "space" | "etc"> = {
+const outward: Pick<Scene, "outbound" | "lookup" | "space" | "etc"> = {
   outbound: outboundOptions.parse({ timeout: "5s" }),
   lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
   async space(folder) {
@@ -64,9 +71,10 @@ const machine: Pick<Scene, "outbound" | "lookup" | "space" | "etc"> = {
 
 const noStore = () => Promise.reject(new MeshError("config", "there is no configuration"));
 
-/** What a file says of the machine it lies on. One that names neither doors nor chats is a node's. */
-function roleOf(said: Readonly<Record<string, unknown>>): Role {
-  const gateway = ["gateway", "sources", "chats", "pagers"].some((section) => section in said);
+/** What a file says of the machine it lies on. One with `node` and without doors is a node's; chats in it are a finding. */
+export function roleOf(said: Readonly<Record<string, unknown>>): Role {
+  const posts = "chats" in said || "pagers" in said;
+  const gateway = "gateway" in said || "sources" in said || (posts && !("node" in said));
   return { gateway, node: "node" in said || !gateway };
 }
 

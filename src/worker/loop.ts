@@ -5,6 +5,7 @@ import type { Held, Lease } from "../stores/store.ts";
 import { type Asks, runAttempt } from "./attempt.ts";
 import { Backoff } from "./clock.ts";
 import type { House } from "./house.ts";
+import { ScriptHashes } from "./script-hashes.ts";
 import { scriptsIn } from "./scripts.ts";
 
 const longestWait = 30_000;
@@ -17,6 +18,7 @@ export class Loop {
   readonly #house: House;
   readonly #asks: Asks;
   readonly #place: string;
+  readonly #hashes = new ScriptHashes();
   readonly #running = new Map<string, { held: Held; done: Promise<void> }>();
   #outage = false;
   #token: string | undefined;
@@ -76,11 +78,13 @@ export class Loop {
 
   async #lease(ms: number): Promise<Lease | null> {
     const { store, node, version } = this.#house;
+    const scripts = await scriptsIn(node.scripts_dir);
     const facts = {
       version,
       os: `${platform()} ${release()}`,
       labels: node.labels,
-      scripts: await scriptsIn(node.scripts_dir),
+      scripts,
+      script_hashes: await this.#hashes.of(node.scripts_dir, scripts),
       concurrency: node.concurrency,
     };
     this.#house.pipes.stock();

@@ -5,6 +5,7 @@ import { openTelegram } from "../fakes/telegram.ts";
 import { openJira, openYouTrack, type TrackerOptions } from "../fakes/tracker.ts";
 import { openEdge } from "./edge.ts";
 import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
+import { brokenNodes } from "./broken-nodes.ts";
 import type { Ward } from "./ward.ts";
 
 /** For each finding, what breaks exactly that thing. */
@@ -117,6 +118,8 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
     ward.ahead = 2 * 3_600_000;
     await ward.beat();
   },
+
+  ...brokenNodes,
 };
 
 const emptySpool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };

@@ -10,6 +10,7 @@ import { createToken, writeSecret } from "../../src/secrets.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { openJira, type Tracker } from "../fakes/tracker.ts";
+import { wellMachine } from "./machine.ts";
 import { rulesOf } from "../stores/conformance/given.ts";
 
 /** A configuration of which nothing is wrong, with its secrets, its store and one gateway that lives. A test breaks one thing of it. */
@@ -67,6 +68,7 @@ export class Ward {
       store: () => Promise.resolve(this.store),
       env: {},
       platform: "linux",
+      machine: wellMachine(this.dir),
       now: () => Date.now() + this.ahead,
       outbound: outboundOptions.parse({ timeout: "5s" }),
       lookup: () => Promise.resolve(["203.0.113.7"]),
