@@ -79,7 +79,7 @@ describe("a report", () => {
     async (_how, fail) => {
       let away = true;
       await using house = await open(ci, {
-        wrap: (store) => butFor(store, { report: (told) => (away ? fail() : store.report(told)) }),
+        wrap: (store) => butFor(store, { report: (report) => (away ? fail() : store.report(report)) }),
       });
       const { status, body } = await house.deliver(finished);
       expect([status, body.status]).toEqual([200, "stored"]);

@@ -130,11 +130,12 @@ function howItLives(subject: Subject): string {
 }
 
 function checkFlags({ secret, stdin, all, owner, test }: Asked): void {
-  const wrong = (message: string) =>
-    new MeshError("usage", message, { hint: "meshmac rotate start --help shows what it takes" });
   if (all && secret !== undefined) throw wrong("--all goes without a secret");
   if (!all && secret === undefined) throw wrong("SECRET is missing");
   if (all && stdin) throw wrong("--all takes no --stdin");
   if (all && test) throw wrong("--all takes no --test");
   if (!all && owner !== undefined) throw wrong("--owner goes with --all");
 }
+
+const wrong = (message: string): MeshError =>
+  new MeshError("usage", message, { hint: "meshmac rotate start --help shows what it takes" });

@@ -82,8 +82,8 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
     },
 
     async tally(gateway, uses) {
-      const keep = { keep_ms: keptTallies.ms, gateways: keptTallies.gateways };
-      await link.call("tally", { gateway, uses: JSON.stringify(uses), ...keep });
+      const kept = { keep_ms: keptTallies.ms, gateways: keptTallies.gateways };
+      await link.call("tally", { gateway, uses: JSON.stringify(uses), ...kept });
     },
 
     async note(deliveries: DeliveryNote[]) {

@@ -36,14 +36,6 @@ export interface Asking {
 
 /** Speaks the protocol of nodes and operators over a line. */
 export function asking(line: Line): Asking {
-  const json = (verb: string, body: unknown, wait?: Wait): Request => ({
-    verb,
-    type: "application/json",
-    body: JSON.stringify(body),
-    wait_ms: waitMs(wait),
-    ...(wait?.signal && { signal: wait.signal }),
-  });
-
   async function said<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
     const answer = await line.send(request);
     const words = read(answer.bytes);
@@ -86,3 +78,11 @@ function read(bytes: Uint8Array): unknown {
     return undefined;
   }
 }
+
+const json = (verb: string, body: unknown, wait?: Wait): Request => ({
+  verb,
+  type: "application/json",
+  body: JSON.stringify(body),
+  wait_ms: waitMs(wait),
+  ...(wait?.signal && { signal: wait.signal }),
+});
