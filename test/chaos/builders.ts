@@ -52,6 +52,7 @@ export class Builders {
   #ca: string | undefined;
   #store: OperatorStore | undefined;
   #inside: Worker | undefined;
+  #running = new Set<string>();
   #hole: Promise<void> = Promise.resolve();
 
   private constructor(way: Way, house: Household, dice: () => number, closing: Closing[]) {
@@ -226,12 +227,18 @@ export class Builders {
     for (;;) {
       const [fault] = faults.splice(Math.floor(this.dice() * faults.length), 1);
       if (!fault) return;
-      await Bun.sleep(this.dice() * 1200);
+      await this.#busy(node);
+      await Bun.sleep(this.dice() * 800);
       this.counts[fault]++;
       if (fault === "kill") worker = await this.#kill(node, worker);
       else if (fault === "hole") await this.#swallow(node);
       else await this.#freeze(node, worker, fault === "sleep");
     }
+  }
+
+  /** Waits until the node runs something: what befalls an idle one proves little. */
+  async #busy(node: string): Promise<void> {
+    while (!this.#running.has(node)) await Bun.sleep(20);
   }
 
   async #kill(node: string, worker: Process): Promise<Process> {
@@ -277,6 +284,7 @@ export class Builders {
     }
     // Through a socket of the same machine nothing is swallowed; its other end may stand still, for everybody at once.
     this.#hole = this.#hole.then(async () => {
+      await this.#busy(node);
       this.#gateway?.child.kill("SIGSTOP");
       await Bun.sleep(long);
       this.#gateway?.child.kill("SIGCONT");
@@ -317,6 +325,7 @@ export class Builders {
 
   async #see(): Promise<void> {
     const { runs } = await this.store.list({ states: ["running"], limit: 50 }).catch(() => ({ runs: [] }));
+    this.#running = new Set(runs.flatMap(({ node }) => node ?? []));
     for (const { run_id, attempt, node, started_at } of runs) {
       if (node === null || started_at === null) continue;
       const attempts = this.leases.get(run_id) ?? new Map<number, Leased>();
