@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import type { JsonObject } from "../../src/core/json.ts";
+import type { Run } from "../../src/core/records.ts";
 import { openForCommand, openForNode } from "../../src/stores/open.ts";
 import type { Held, NodeStore, OperatorStore } from "../../src/stores/store.ts";
 import { realClock } from "../../src/worker/clock.ts";
@@ -11,7 +12,7 @@ import { certify } from "../fakes/authority.ts";
 import { startRedis } from "../fakes/redis-server.ts";
 import { openRelay, type Relay } from "../fakes/relay.ts";
 import { deliver, eventually, Household, jiraBody, type Line, Process } from "../house/household.ts";
-import { type Leased, scriptFor, type Unwatched, uptime } from "./ledger.ts";
+import { isLong, type Leased, scriptFor, type Unwatched, uptime } from "./ledger.ts";
 
 // A gateway and four workers of the compiled binary, whose supervisor is this process, and a fifth worker in this process
 // whose wall clock jumps. Faults come by the dice.
@@ -52,7 +53,7 @@ export class Builders {
   #ca: string | undefined;
   #store: OperatorStore | undefined;
   #inside: Worker | undefined;
-  #running = new Set<string>();
+  #running = new Map<string, Pick<Run, "issue_key" | "attempt">>();
   #hole: Promise<void> = Promise.resolve();
 
   private constructor(way: Way, house: Household, dice: () => number, closing: Closing[]) {
@@ -227,7 +228,7 @@ export class Builders {
     for (;;) {
       const [fault] = faults.splice(Math.floor(this.dice() * faults.length), 1);
       if (!fault) return;
-      await this.#busy(node);
+      await this.#busy(node, fault === "hole" || fault === "sleep");
       await Bun.sleep(this.dice() * 800);
       this.counts[fault]++;
       if (fault === "kill") worker = await this.#kill(node, worker);
@@ -236,9 +237,13 @@ export class Builders {
     }
   }
 
-  /** Waits until the node runs something: what befalls an idle one proves little. */
-  async #busy(node: string): Promise<void> {
-    while (!this.#running.has(node)) await Bun.sleep(20);
+  /** Waits until the node runs something, a `long` one where asked: what befalls an idle node proves little. */
+  async #busy(node: string, long: boolean): Promise<void> {
+    const isBusy = () => {
+      const run = this.#running.get(node);
+      return run !== undefined && (!long || isLong(run.issue_key, run.attempt));
+    };
+    while (!isBusy()) await Bun.sleep(20);
   }
 
   async #kill(node: string, worker: Process): Promise<Process> {
@@ -274,7 +279,8 @@ export class Builders {
 
   /** Nothing that the node sends arrives, and nothing that is sent to it, for a third of a second to ten: 10 to 300 s of the default numbers. */
   async #swallow(node: string): Promise<void> {
-    const long = 333 + this.dice() ** 2 * 9667;
+    // Every other one is longer than a lease.
+    const long = this.counts.hole % 2 === 0 ? 333 + this.dice() * ttl_ms : ttl_ms * (1.3 + this.dice() * 2);
     const relay = this.#relays.get(node);
     if (relay) {
       relay.hush(true);
@@ -284,7 +290,7 @@ export class Builders {
     }
     // Through a socket of the same machine nothing is swallowed; its other end may stand still, for everybody at once.
     this.#hole = this.#hole.then(async () => {
-      await this.#busy(node);
+      await this.#busy(node, true);
       this.#gateway?.child.kill("SIGSTOP");
       await Bun.sleep(long);
       this.#gateway?.child.kill("SIGCONT");
@@ -325,7 +331,7 @@ export class Builders {
 
   async #see(): Promise<void> {
     const { runs } = await this.store.list({ states: ["running"], limit: 50 }).catch(() => ({ runs: [] }));
-    this.#running = new Set(runs.flatMap(({ node }) => node ?? []));
+    this.#running = new Map(runs.map((run) => [run.node ?? "", run]));
     for (const { run_id, attempt, node, started_at } of runs) {
       if (node === null || started_at === null) continue;
       const attempts = this.leases.get(run_id) ?? new Map<number, Leased>();
