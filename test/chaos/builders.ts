@@ -12,7 +12,7 @@ import { certify } from "../fakes/authority.ts";
 import { startRedis } from "../fakes/redis-server.ts";
 import { openRelay, type Relay } from "../fakes/relay.ts";
 import { deliver, eventually, Household, jiraBody, type Line, Process } from "../house/household.ts";
-import { isLong, type Leased, scriptFor, type Unwatched, uptime } from "./ledger.ts";
+import { isLong, type Leased, readLedger, scriptFor, type Unwatched, uptime } from "./ledger.ts";
 
 // A gateway and four workers of the compiled binary, whose supervisor is this process, and a fifth worker in this process
 // whose wall clock jumps. Faults come by the dice.
@@ -156,6 +156,22 @@ export class Builders {
       this.#inside?.drain();
       await this.#inside?.done;
     }
+  }
+
+  /** Kills a worker in the middle of a script, for good; answers the milliseconds until its run has begun on another node. */
+  async recover(): Promise<number> {
+    for (const node of this.nodes.slice(0, 2)) await this.#work(node);
+    for (let n = 1; n <= 4; n++) await this.#deliver(); // the fourth is long
+    const begun = (attempt: number) =>
+      eventually(`attempt ${attempt}`, () =>
+        readLedger(this.ledger).find((said) => said.run_id === this.delivered[3] && said.attempt === attempt),
+      );
+    const first = await begun(1);
+    await this.workers.find(({ node }) => node === first.node)?.worker.kill9();
+    const killed = performance.now();
+    const second = await begun(2);
+    if (second.node === first.node) throw new Error("a dead node ran it again");
+    return performance.now() - killed;
   }
 
   get all(): string[] {
