@@ -9,6 +9,7 @@ import type { Task } from "../src/core/records.ts";
 import { openRedis } from "../src/stores/redis.ts";
 import type { LeaseAsk, Store } from "../src/stores/store.ts";
 import { type RedisServer, startRedis } from "../test/fakes/redis-server.ts";
+import { rulesOf } from "../test/stores/conformance/given.ts";
 import { machine, median } from "./machine.ts";
 
 const runs = Number(process.env.BENCH_RUNS ?? 3000);
@@ -16,14 +17,6 @@ const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 const concurrencies = [1, 8, 50];
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
-const rules = {
-  lanes: {},
-  locks: {},
-  lease: { ttl_ms: 90_000, heartbeat_ms: 20_000, fence_ms: 60_000 },
-  keep: { runs_ms: 2_592_000_000, logs_ms: 1_209_600_000, deliveries: 1000 },
-  admin_url: null,
-};
 
 const taskOf = (n: number): Task => ({
   v: 1,
@@ -55,7 +48,7 @@ const askOf = (node: string): LeaseAsk => ({
 });
 
 /** One node: leases, asks before it starts (as the worker does) where `start`, and finishes, until nothing waits. */
-async function node(store: Store, name: string, start: boolean): Promise<number> {
+async function build(store: Store, name: string, start: boolean): Promise<number> {
   for (let done = 0; ; done++) {
     const lease = await store.lease(askOf(name));
     if (!lease) return done;
@@ -84,13 +77,13 @@ async function node(store: Store, name: string, start: boolean): Promise<number>
 async function ours(redis: RedisServer, nodes: number, start: boolean): Promise<number> {
   const store = await openRedis({ url: redis.url, pool: `bench-${crypto.randomUUID().slice(0, 8)}` });
   try {
-    await store.publish(rules);
+    await store.publish(rulesOf());
     for (let n = 0; n < runs; n += 100) {
       const entries = Array.from({ length: Math.min(100, runs - n) }, (_, i) => taskOf(n + i));
       await Promise.all(entries.map((task) => store.accept({ task, marks: [], seen_at: task.accepted_at })));
     }
     const began = performance.now();
-    const done = await Promise.all(Array.from({ length: nodes }, (_, i) => node(store, `mac-${i}`, start)));
+    const done = await Promise.all(Array.from({ length: nodes }, (_, i) => build(store, `mac-${i}`, start)));
     const seconds = (performance.now() - began) / 1000;
     if (done.reduce((sum, count) => sum + count, 0) !== runs) throw new Error(`${done} of ${runs} runs`);
     return runs / seconds;

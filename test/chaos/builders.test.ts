@@ -49,8 +49,8 @@ test.skipIf(process.platform !== "linux" || Bun.which("setsid") === null).each(w
       const orphaned = builders.said("orphaned script stopped");
       const faults = JSON.stringify(builders.counts);
       const runs = builders.delivered.length;
-      console.log(
-        `${way}: ${runs} runs, ${lost} leases lost, ${looked} pairs of leases, faults ${faults}, fenced ${fenced}, discarded ${discarded}, orphans ended ${orphaned}`,
+      process.stdout.write(
+        `${way}: ${runs} runs, ${lost} leases lost, ${looked} pairs of leases, faults ${faults}, fenced ${fenced}, discarded ${discarded}, orphans ended ${orphaned}\n`,
       );
     }
   },

@@ -39,6 +39,6 @@ test.skipIf(process.platform !== "linux").each(ways)(
     await using builders = await Builders.open(way, diceOf(1));
     const ms = await builders.recover();
     if (process.env.CHAOS_RUNS)
-      console.log(`${way}: begun elsewhere ${Math.round(ms)} ms after the kill, leases of 3 s`);
+      process.stdout.write(`${way}: begun elsewhere ${Math.round(ms)} ms after the kill, leases of 3 s\n`);
   },
 );
