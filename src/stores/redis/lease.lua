@@ -85,16 +85,17 @@ local function is_locked(locks, queued_at)
   return false
 end
 
--- The first run of a line whose script this node has; looks at most 1,000 deep.
+-- The first run of a line whose script this node has; looks some 1,000 deep. The very first nearly always fits, and a
+-- hundred of them cost more than all the rest of a lease.
 local function first_of(line, lane)
-  local from = "-"
-  for _ = 1, 10 do
-    local entries = redis.call("XRANGE", key(line, lane), from, "+", "COUNT", 100)
+  local from, count = "-", 1
+  for _ = 1, 11 do
+    local entries = redis.call("XRANGE", key(line, lane), from, "+", "COUNT", count)
     for _, entry in ipairs(entries) do
       if scripts[entry[2][4]] then return { line = line, lane = lane, entry = entry[1], run = entry[2][2] } end
     end
-    if #entries < 100 then return nil end
-    from = "(" .. entries[100][1]
+    if #entries < count then return nil end
+    from, count = "(" .. entries[count][1], 100
   end
 end
 
