@@ -80,6 +80,7 @@ async function commands(): Promise<CommandDef<ArgsDef>> {
       runs: () => import("./runs.ts").then((command) => command.default),
       nodes: () => import("./nodes.ts").then((command) => command.default),
       probe: () => import("./probe.ts").then((command) => command.default),
+      explain: () => import("./explain.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
       lanes: () => import("./lanes.ts").then((command) => command.default),
       service: () => import("./service.ts").then((command) => command.default),

@@ -4,7 +4,11 @@ import { configArgs, jsonArgs } from "./args.ts";
 export default defineCommand({
   meta: { name: "probe", description: "Ask a gateway's doors what their senders rely on; nothing is built" },
   args: {
-    url: { type: "string", description: "the gateway; default: its public_url, else where it listens", valueHint: "url" },
+    url: {
+      type: "string",
+      description: "the gateway; default: its public_url, else where it listens",
+      valueHint: "url",
+    },
     suite: {
       type: "enum",
       options: ["smoke", "security", "all"],

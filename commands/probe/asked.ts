@@ -54,7 +54,10 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
     return targetOfKind(source ?? "", { url: url ?? "", header, secret });
   }
   if (url !== undefined && asked.config === undefined && !isConfigured())
-    throw wrong("no configuration here", "without one: --source jira --token-file FILE, and --header where it is another");
+    throw wrong(
+      "no configuration here",
+      "without one: --source jira --token-file FILE, and --header where it is another",
+    );
   const loaded = await configured(asked.config);
   return targetsOf(loaded.config, loaded.vault, url ?? originIn(loaded), source);
 }
@@ -82,7 +85,8 @@ export async function exchangesIn(dir: string, targets: readonly Target[]): Prom
   const cases: Case[] = [];
   for (const file of files) {
     const kind = basename(dirname(join(dir, file)));
-    const takers = dirname(file) === "." && targets.length === 1 ? targets : targets.filter((one) => one.source.kind === kind);
+    const takers =
+      dirname(file) === "." && targets.length === 1 ? targets : targets.filter((one) => one.source.kind === kind);
     if (takers.length === 0) continue;
     const exchange = readRecorded(parsed(await readText(join(dir, file)), file));
     if ("wrong" in exchange) throw notAnExchange(file, exchange.wrong);
@@ -110,6 +114,9 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new MeshError("data", `cannot read ${JSON.stringify(file)}`, { hint: "check the path and its rights", cause });
+    throw new MeshError("data", `cannot read ${JSON.stringify(file)}`, {
+      hint: "check the path and its rights",
+      cause,
+    });
   }
 }

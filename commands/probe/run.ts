@@ -38,7 +38,8 @@ async function ownResults(asked: Asked): Promise<Result[]> {
 
 async function farResults(asked: Asked): Promise<Result[]> {
   const targets = await targetsFor(asked);
-  const cases = asked.fixtures === undefined ? await casesOf(targets, asked) : await exchangesIn(asked.fixtures, targets);
+  const cases =
+    asked.fixtures === undefined ? await casesOf(targets, asked) : await exchangesIn(asked.fixtures, targets);
   return await runCases(cases, (knock) => send(knock, Bun.sleep));
 }
 

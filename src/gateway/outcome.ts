@@ -111,7 +111,8 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
     const { outcome: what } = outcome;
     ledger.notes.add({ at: seen_at, source: door.name, correlation_id, outcome: what, reason, run_id, issue_key });
   }
-  if (!canary) ledger.on?.({ door: door.name, outcome: outcome.outcome, status, reason, run_id, issue_key, correlation_id });
+  if (!canary)
+    ledger.on?.({ door: door.name, outcome: outcome.outcome, status, reason, run_id, issue_key, correlation_id });
   if (outcome.outcome === "refused") return answerError(status, outcome.error, correlation_id, outcome);
   return answerSender(answerBody(outcome, delivery), correlation_id);
 }

@@ -51,6 +51,7 @@ function edge(status: number): string {
   if (status === 404) return `${who}; its routes do not lead this path to the gateway`;
   if (status === 413) return `${who}; its limit for bodies is below gateway.max_body`;
   if (status >= 300 && status < 400) return `${who} with a redirect, which no tracker follows: give them the final URL`;
-  if (status >= 500) return `${who}; it does not reach the gateway: check its upstream and that meshmac serve is running`;
+  if (status >= 500)
+    return `${who}; it does not reach the gateway: check its upstream and that meshmac serve is running`;
   return who;
 }
