@@ -106,7 +106,8 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
   else log.info(canary ? "canary answered" : said[outcome.outcome], reason === null ? fields : { ...fields, reason });
 
   // A stranger must not be able to push what senders did out of the bounded notes, and a probe is not to; who has a retired token is no stranger.
-  const toNote = outcome.outcome === "ignored" || (outcome.outcome === "refused" && (outcome.verified || wasOurs(outcome)));
+  const toNote =
+    outcome.outcome === "ignored" || (outcome.outcome === "refused" && (outcome.verified || wasOurs(outcome)));
   if (toNote && !canary) {
     const { outcome: what } = outcome;
     ledger.notes.add({ at: seen_at, source: door.name, correlation_id, outcome: what, reason, run_id, issue_key });
