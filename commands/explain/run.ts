@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { MeshError } from "../../src/core/error.ts";
 import { nearest } from "../../src/core/nearest.ts";
-import { doorsOf } from "../../src/gateway/door.ts";
+import { unhungDoors } from "../../src/gateway/door.ts";
 import { explainDelivery } from "../../src/gateway/explain.ts";
 import { masksOf } from "../../src/gateway/masked-store.ts";
 import { print } from "../args.ts";
@@ -21,7 +21,7 @@ export interface Asked {
 /** Explains one body. Throws `usage` for a source or a header that is none, `data` for a file that cannot be read. */
 export async function explainFrom({ source, body: file, headers: lines, config: at, json }: Asked): Promise<void> {
   const { config, vault } = await configured(at);
-  const doors = doorsOf(config);
+  const doors = unhungDoors(config);
   const door = doors.find(({ name }) => name === source);
   if (!door) {
     const names = doors.map(({ name }) => name);

@@ -5,7 +5,7 @@ import { MeshError } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import { provenHeaders, type Verify } from "../core/verify.ts";
 import { canaryHeader } from "../gateway/canary.ts";
-import { doorsOf } from "../gateway/door.ts";
+import { unhungDoors } from "../gateway/door.ts";
 import type { Vault } from "../secrets.ts";
 import { sources } from "../sources/registry.ts";
 import type { Source } from "../sources/source.ts";
@@ -30,7 +30,7 @@ const usualPaths: Record<string, string> = { jira: "/jira/openclaw", youtrack: "
 
 /** Names the doors that a configuration has, at a gateway whose origin is `origin`. Throws `usage` where `only` is none of them, and what reading a token throws. */
 export function targetsOf(config: Config, vault: Pick<Vault, "read">, origin: string, only?: string): Target[] {
-  const doors = doorsOf(config);
+  const doors = unhungDoors(config);
   if (only !== undefined && !doors.some(({ name }) => name === only)) {
     const names = doors.map(({ name }) => name);
     const meant = nearest(only, names);
