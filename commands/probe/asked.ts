@@ -1,12 +1,14 @@
 import { readdir, readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { readRecorded } from "../../fixtures/recorded.ts";
 import { isConfigured, type Loaded } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
+import { isLoopback } from "../../src/core/units.ts";
 import type { Case } from "../../src/probe/case.ts";
 import { recordedCases } from "../../src/probe/recorded.ts";
 import { type Target, targetOfKind, targetsOf } from "../../src/probe/target.ts";
 import { configured } from "../runs/open.ts";
+import { configOfUp, usualStateDir } from "../up/state.ts";
 
 /** The flags of `meshmac probe` as they were typed. */
 export interface Asked {
@@ -53,7 +55,7 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
     const secret = (await readText(file)).replace(/\r?\n$/, "");
     return targetOfKind(source ?? "", { url: url ?? "", header, secret });
   }
-  if (url !== undefined && asked.config === undefined && !isConfigured())
+  if (url !== undefined && asked.config === undefined && !isConfigured() && !configOfUp(resolve(usualStateDir)))
     throw wrong(
       "no configuration here",
       "without one: --source jira --token-file FILE, and --header where it is another",
@@ -64,6 +66,11 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
 
 function checkUrl(url: string): void {
   const parsed = URL.parse(url);
+  if (parsed?.protocol === "http:" && !isLoopback(parsed.hostname))
+    throw wrong(
+      "--url is plain http, and the token would travel with it",
+      "use https, or probe on the gateway's machine",
+    );
   if (parsed && /^https?:$/.test(parsed.protocol) && parsed.username === "" && parsed.password === "") return;
   throw wrong("--url expects an http(s) URL without a password in it", "such as --url https://gateway.example");
 }

@@ -216,6 +216,7 @@ describe("what cannot be is refused with 64", () => {
     ["a header without a token", ["--header", "X-Token"], "--header goes with --token-file"],
     ["a token without a kind", ["--token-file", "x", "--url", "http://127.0.0.1:1"], "goes with --url and --source"],
     ["a URL with a password", ["--url", "https://a:b@gateway.example"], "without a password"],
+    ["plain http to another machine", ["--url", "http://gateway.example"], "plain http"],
     ["a kind that is none", ["--self", "--source", "jria"], "unknown kind of source"],
     ["no configuration", ["--url", "http://127.0.0.1:1"], "no configuration here"],
     ["a suite that is none", ["--suite", "smokes"], "did you mean smoke?"],
