@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { readRecorded } from "../../fixtures/recorded.ts";
 import { isConfigured, type Loaded } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
@@ -8,7 +8,6 @@ import type { Case } from "../../src/probe/case.ts";
 import { recordedCases } from "../../src/probe/recorded.ts";
 import { type Target, targetOfKind, targetsOf } from "../../src/probe/target.ts";
 import { configured } from "../runs/open.ts";
-import { configOfUp, usualStateDir } from "../up/state.ts";
 
 /** The flags of `meshmac probe` as they were typed. */
 export interface Asked {
@@ -55,13 +54,17 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
     const secret = (await readText(file)).replace(/\r?\n$/, "");
     return targetOfKind(source ?? "", { url: url ?? "", header, secret });
   }
-  if (url !== undefined && asked.config === undefined && !isConfigured() && !configOfUp(resolve(usualStateDir)))
+  if (url !== undefined && asked.config === undefined && !isConfigured())
     throw wrong(
       "no configuration here",
       "without one: --source jira --token-file FILE, and --header where it is another",
     );
   const loaded = await configured(asked.config);
-  return targetsOf(loaded.config, loaded.vault, url ?? originIn(loaded), source);
+  const targets = targetsOf(loaded.config, loaded.vault, url ?? originIn(loaded), source);
+  if (targets.length > 0) return targets;
+  throw new MeshError("config", "no source is configured, so there is no door to probe", {
+    hint: "add one under sources",
+  });
 }
 
 function checkUrl(url: string): void {

@@ -180,6 +180,14 @@ describe("probe --url", () => {
   });
 });
 
+test("probing no door at all is no success", async () => {
+  using folder = new Folder();
+  folder.write("meshmac.config.json", "{}");
+  const { code, stdout, stderr } = await meshmac(folder.path, "probe", "--url", "http://127.0.0.1:1");
+  expect([code, stdout]).toEqual([78, ""]);
+  expect(stderr).toContain("no source is configured");
+});
+
 describe("probe --outbound", () => {
   const chatAt = (url: string): Folder => {
     const folder = new Folder();
