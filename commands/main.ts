@@ -79,6 +79,8 @@ async function commands(): Promise<CommandDef<ArgsDef>> {
       rotate: () => import("./rotate.ts").then((command) => command.default),
       runs: () => import("./runs.ts").then((command) => command.default),
       nodes: () => import("./nodes.ts").then((command) => command.default),
+      probe: () => import("./probe.ts").then((command) => command.default),
+      explain: () => import("./explain.ts").then((command) => command.default),
       doctor: () => import("./doctor.ts").then((command) => command.default),
       lanes: () => import("./lanes.ts").then((command) => command.default),
       service: () => import("./service.ts").then((command) => command.default),

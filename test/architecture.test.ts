@@ -51,6 +51,17 @@ const mayImport: Record<string, string[]> = {
     "src/secrets.ts",
     "src/version.ts",
   ],
+  "src/probe": [
+    "src/core",
+    "src/config",
+    "src/sources",
+    "src/chats",
+    "src/gateway",
+    "src/stores",
+    "src/http.ts",
+    "src/secrets.ts",
+    "fixtures",
+  ],
   "src/service": ["src/core", "src/config", "src/log"],
   commands: ["src", "fixtures"],
 };

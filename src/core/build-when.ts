@@ -34,6 +34,25 @@ export function firstMatch(entries: readonly BuildWhen[], move: Move): Match | M
   return { reason: nearest?.failed[0]?.() ?? "no build_when entry matched" };
 }
 
+/** What one entry says of a move: whether it holds, and a sentence for every key of it that does not. */
+export interface Verdict {
+  entry: BuildWhen;
+  holds: boolean;
+  misses: string[];
+}
+
+/** Judges every entry by itself, for whoever wants to know more than the nearest miss. */
+export function judgeEntries(entries: readonly BuildWhen[], move: Move): Verdict[] {
+  return entries.map((entry) => {
+    const match = firstMatch([entry], move);
+    if ("entry" in match) return { entry, holds: true, misses: [] };
+    const failed = compare(ruleOf(entry), move).failed.map((say) => say().replace(missPrefix, ""));
+    return { entry, holds: false, misses: failed.length > 0 ? failed : [match.reason] };
+  });
+}
+
+const missPrefix = "no build_when entry matched: ";
+
 /** One entry, with its names folded once. */
 interface Rule {
   event: Words | undefined;
@@ -145,14 +164,14 @@ function unchanged(rule: Rule, move: Move): string {
     if (name !== undefined) return sentence(field, move.changed[name] ?? [], wanted);
   }
   const [first] = rule.changed;
-  return `no build_when entry matched: ${first?.[0] ?? "nothing"} did not change, wanted ${quoted(first?.[2].shown ?? [], " or ")}`;
+  return `${missPrefix}${first?.[0] ?? "nothing"} did not change, wanted ${quoted(first?.[2].shown ?? [], " or ")}`;
 }
 
 function sentence(key: string, seen: string[], wanted: Words | undefined): string {
   // A status or project is known by several names; a list of labels is several things.
   const shown = ["event", "project", "status", "issue_type"].includes(key) ? seen.slice(0, 1) : seen;
   const is = shown.length > 0 && shown[0] !== "" ? `is ${quoted(shown)}` : "is not set";
-  return `no build_when entry matched: ${key} ${is}, wanted ${quoted(wanted?.shown ?? [], " or ")}`;
+  return `${missPrefix}${key} ${is}, wanted ${quoted(wanted?.shown ?? [], " or ")}`;
 }
 
 const mostShown = 4;

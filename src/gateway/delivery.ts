@@ -7,4 +7,6 @@ export interface Delivery {
   ip: string;
   correlation_id: string;
   seen_at: number;
+  /** Verified, read, decided and answered like any other, and kept nowhere. */
+  canary: boolean;
 }

@@ -25,8 +25,13 @@ export interface Door {
   allows: ((ip: string) => Admission) | null;
 }
 
+type Lists = Pick<SenderLists, "of">;
+
+/** Makes the doors as `doorsOf` does for who only asks how they decide: no list of addresses is fetched, so none that needs one lets anybody in. */
+export const unhungDoors = (config: Config): Door[] => doorsOf(config, { of: () => () => "unknown" });
+
 /** Makes a door of every configured source. Throws `config` where two share a path or an address range is unknown. */
-export function doorsOf(config: Config, lists: SenderLists, sources: Source[] = registered): Door[] {
+export function doorsOf(config: Config, lists: Lists, sources: Source[] = registered): Door[] {
   const doors = Object.entries(config.sources).map(([name, entry]) => doorOf(name, entry, config, lists, sources));
   for (const [index, door] of doors.entries()) {
     const other = doors.findIndex(({ path }) => path === door.path);
@@ -42,7 +47,7 @@ export function doorsOf(config: Config, lists: SenderLists, sources: Source[] = 
   return doors;
 }
 
-function doorOf(name: string, entry: SourceEntry, config: Config, lists: SenderLists, sources: Source[]): Door {
+function doorOf(name: string, entry: SourceEntry, config: Config, lists: Lists, sources: Source[]): Door {
   const source = sources.find(({ kind }) => kind === entry.kind);
   if (!source) throw new MeshError("bug", `no source of the kind ${JSON.stringify(entry.kind)}`);
   const verify = source.verify(entry);
@@ -65,7 +70,7 @@ function doorOf(name: string, entry: SourceEntry, config: Config, lists: SenderL
   };
 }
 
-function allowed(name: string, entries: string[], lists: SenderLists): (ip: string) => Admission {
+function allowed(name: string, entries: string[], lists: Lists): (ip: string) => Admission {
   const senders = entries.map(senderNamed).filter((sender) => sender !== undefined);
   let holds: (ip: string) => boolean;
   try {

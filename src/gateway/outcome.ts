@@ -82,7 +82,7 @@ export interface Ledger {
 
 /** Answers the sender, writes the one access line, and notes what was not queued. */
 export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Response {
-  const { door, request, ip, correlation_id, seen_at } = delivery;
+  const { door, request, ip, correlation_id, seen_at, canary } = delivery;
   const status = outcome.outcome === "refused" ? outcome.status : 200;
   const reason = outcome.outcome === "refused" ? outcome.cause : "reason" in outcome ? outcome.reason : null;
   const run_id = "run_id" in outcome ? outcome.run_id : null;
@@ -99,19 +99,23 @@ export function tell(delivery: Delivery, outcome: Outcome, ledger: Ledger): Resp
     run_id: run_id ?? undefined,
     issue_key: issue_key ?? undefined,
     key_id: outcome.key ?? undefined,
+    canary: canary || undefined,
     ...("report" in outcome && { workflow: shortLine(outcome.report.workflow, 200), state: outcome.report.state }),
   };
   if (outcome.outcome === "refused") tellRefusal(outcome, fields, request.headers.get(door.header), delivery, ledger);
-  else log.info(said[outcome.outcome], reason === null ? fields : { ...fields, reason });
+  else log.info(canary ? "canary answered" : said[outcome.outcome], reason === null ? fields : { ...fields, reason });
 
-  // A stranger must not be able to push what senders did out of the bounded notes; who has a retired token is none.
-  if (outcome.outcome === "ignored" || (outcome.outcome === "refused" && (outcome.verified || wasOurs(outcome)))) {
+  // A stranger must not be able to push what senders did out of the bounded notes, and a probe is not to; who has a retired token is no stranger.
+  const toNote =
+    outcome.outcome === "ignored" || (outcome.outcome === "refused" && (outcome.verified || wasOurs(outcome)));
+  if (toNote && !canary) {
     const { outcome: what } = outcome;
     ledger.notes.add({ at: seen_at, source: door.name, correlation_id, outcome: what, reason, run_id, issue_key });
   }
-  ledger.on?.({ door: door.name, outcome: outcome.outcome, status, reason, run_id, issue_key, correlation_id });
+  if (!canary)
+    ledger.on?.({ door: door.name, outcome: outcome.outcome, status, reason, run_id, issue_key, correlation_id });
   if (outcome.outcome === "refused") return answerError(status, outcome.error, correlation_id, outcome);
-  return answerSender(answerBody(outcome, correlation_id), correlation_id);
+  return answerSender(answerBody(outcome, delivery), correlation_id);
 }
 
 /** A sender that was forgotten in a rotation; past its burst of wrong tokens it is throttled like any other. */
@@ -124,13 +128,15 @@ const said = {
   ignored: "delivery ignored",
 } as const;
 
-function answerBody(outcome: Exclude<Outcome, Refusal>, correlation_id: string): Json {
-  if (outcome.outcome === "ignored") return { status: "ignored", reason: outcome.reason, correlation_id };
-  if ("report" in outcome) return { status: outcome.outcome, report: subjectOf(outcome.report), correlation_id };
-  if (outcome.outcome === "stored") return { status: "stored", correlation_id };
+function answerBody(outcome: Exclude<Outcome, Refusal>, { correlation_id, canary }: Delivery): Json {
+  // Whoever reads an answer of a header that was sent by mistake learns why nothing is built.
+  const end = canary ? { canary, correlation_id } : { correlation_id };
+  if (outcome.outcome === "ignored") return { status: "ignored", reason: outcome.reason, ...end };
+  if ("report" in outcome) return { status: outcome.outcome, report: subjectOf(outcome.report), ...end };
+  if (outcome.outcome === "stored") return { status: "stored", ...end };
   const { outcome: status, run_id } = outcome;
-  if (status === "queued") return { status, run_id, correlation_id };
-  return { status, run_id, hint: `to build it again: meshmac runs retry ${run_id}`, correlation_id };
+  if (status === "queued" || canary) return { status, run_id, ...end };
+  return { status, run_id, hint: `to build it again: meshmac runs retry ${run_id}`, ...end };
 }
 
 function tellRefusal(

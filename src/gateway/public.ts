@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { shortLine } from "../core/words.ts";
 import { log } from "../log.ts";
 import { answerError, pathOf } from "./answer.ts";
+import { isCanary } from "./canary.ts";
 import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
@@ -27,7 +28,9 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
   async function knock(door: Door, request: Request, server: BunServer): Promise<Response> {
     const peer = server.requestIP(request)?.address ?? "";
     const ip = clientIp(peer, request.headers.get("x-forwarded-for"));
-    const delivery = { door, request, ip, correlation_id: Bun.randomUUIDv7(), seen_at: reception.now() };
+    const correlation_id = Bun.randomUUIDv7();
+    const canary = isCanary(request.headers);
+    const delivery = { door, request, ip, correlation_id, seen_at: reception.now(), canary };
     const outcome = cameInTheClear(peer, request.headers)
       ? refusePlainHttp(delivery, reception.locks)
       : await receive(delivery, reception);

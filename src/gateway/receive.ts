@@ -1,21 +1,22 @@
-import { decide } from "../core/decide.ts";
-import { isObject, type JsonObject, parseStranger } from "../core/json.ts";
-import { Malformed, type Move } from "../core/move.ts";
 import type { Mark, Report, Task } from "../core/records.ts";
 import { proofOf } from "../core/verify.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientOf } from "./client-ip.ts";
 import { judgeHeaders, type Locks } from "./credentials.ts";
 import type { Delivery } from "./delivery.ts";
-import type { Door } from "./door.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
 import type { Intake } from "./intake.ts";
 import { type Outcome, type Refusal, refused, retryLater, unauthorized } from "./outcome.ts";
+import { readingOf } from "./reading.ts";
+
+type Taker = Pick<Intake, "accept" | "report">;
 
 /** What all doors of a gateway share. */
 export interface Reception {
   locks: Locks;
-  intake: Pick<Intake, "accept" | "report">;
+  intake: Taker;
+  /** Where canaries end: answered as the intake would, and nothing kept. */
+  canaries: Taker;
   failed: FailedTokens;
   maxBody: number;
   maxInFlight: number;
@@ -79,65 +80,24 @@ const tooManyMistakes = (cause: string): Refusal =>
 const tooLarge = (limit: number, key?: string | null): Refusal =>
   refused(413, "body too large", { hint: `at most ${limit} bytes (gateway.max_body)`, key });
 
-/** Reads the body of a delivery that has proven where it comes from. */
+/** Reads the body of a delivery that has proven where it comes from, and stores what it asks for; of a canary, only says what it would have stored. */
 async function read(delivery: Delivery, bytes: Uint8Array, key: string | null, reception: Reception): Promise<Outcome> {
-  const { door, request, correlation_id, seen_at } = delivery;
-  if (!isJson(request.headers.get("content-type"))) {
-    return refused(415, "expected JSON", { hint: "send Content-Type: application/json", key });
-  }
-  let move: Move;
-  try {
-    const seen = door.source.read(parse(bytes, door), request.headers, door.entry);
-    if ("ignored" in seen) return { outcome: "ignored", reason: seen.ignored, move: null, key };
-    if ("report" in seen) return await hand({ ...seen.report, source: door.name }, delivery, key, reception);
-    move = seen.move;
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    return refused(400, error.message, { hint: error.hint, key });
-  }
-  const run_id = Bun.randomUUIDv7();
-  const decision = decide(move, door.rules, { source: door.name, run_id, correlation_id, seen_at });
-  if ("ignored" in decision) return { outcome: "ignored", reason: decision.ignored, move, key };
-  return await store(decision.task, decision.marks, key, reception);
-}
-
-const isJson = (contentType: string | null): boolean =>
-  contentType !== null &&
-  (contentType === "application/json" || /^application\/([\w.-]+\+)?json *(;|$)/i.test(contentType));
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-function parse(bytes: Uint8Array, door: Door): JsonObject {
-  const text = decoded(bytes);
-  const body = parsed(text, door.source.badJsonHint ?? "send one JSON object");
-  if (!isObject(body)) throw new Malformed("expected a JSON object", "send the issue as one JSON object");
-  return body;
-}
-
-function decoded(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    throw new Malformed("not UTF-8", "send the body in UTF-8");
-  }
-}
-
-function parsed(text: string, hint: string) {
-  try {
-    return parseStranger(text);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : "not valid JSON";
-    // The usual cause of a body that does not parse is not that of one that we refuse to take.
-    throw new Malformed(why, why === "not valid JSON" ? hint : "send the issue as the tracker has it");
-  }
+  const { door, request, correlation_id, seen_at, canary } = delivery;
+  const given = { source: door.name, run_id: Bun.randomUUIDv7(), correlation_id, seen_at };
+  const reading = readingOf(door, bytes, request.headers, given);
+  if ("refused" in reading) return refused(reading.status, reading.refused, { hint: reading.hint, key });
+  if ("ignored" in reading) return { outcome: "ignored", reason: reading.ignored, move: reading.move, key };
+  const intake = canary ? reception.canaries : reception.intake;
+  if ("report" in reading) return await hand(reading.report, delivery, key, intake);
+  return await store(reading.task, reading.marks, key, intake);
 }
 
 /** Stores a task, or keeps it for the store. One that neither took in time may still be stored: the sender's next try is then a duplicate of that run. */
-async function store(task: Task, marks: Mark[], key: string | null, reception: Reception): Promise<Outcome> {
+async function store(task: Task, marks: Mark[], key: string | null, intake: Taker): Promise<Outcome> {
   const from = performance.now();
   let accepted: Awaited<ReturnType<Intake["accept"]>>;
   try {
-    accepted = await reception.intake.accept({ task, marks, seen_at: task.accepted_at });
+    accepted = await intake.accept({ task, marks, seen_at: task.accepted_at });
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key, task);
   }
@@ -147,7 +107,7 @@ async function store(task: Task, marks: Mark[], key: string | null, reception: R
 }
 
 /** Hands in the finished build that a delivery tells of, or keeps it for the store; a repeat is said to be one, and announced no second time. */
-async function hand(report: Report, delivery: Delivery, key: string | null, { intake }: Reception): Promise<Outcome> {
+async function hand(report: Report, delivery: Delivery, key: string | null, intake: Taker): Promise<Outcome> {
   try {
     const word = await intake.report(report, delivery);
     return { outcome: word === "seen" ? "duplicate" : "stored", report, key };

@@ -6,6 +6,7 @@ import type { Source } from "../sources/source.ts";
 import { Spool } from "../spool/spool.ts";
 import type { Store } from "../stores/store.ts";
 import { openAdmin } from "./admin.ts";
+import { Canaries } from "./canary.ts";
 import { doorsOf } from "./door.ts";
 import { FailedTokens } from "./failed-tokens.ts";
 import { Health, type HealthState } from "./health.ts";
@@ -89,6 +90,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const reception: Reception = {
     locks: vault,
     intake,
+    canaries: new Canaries({ writable: () => health.writable(), spools: () => intake.takes(), now }),
     failed,
     maxBody: gateway.max_body,
     maxInFlight: gateway.max_in_flight,

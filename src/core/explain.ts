@@ -1,0 +1,59 @@
+import { judgeEntries } from "./build-when.ts";
+import type { Move } from "./move.ts";
+import type { Mark, Report, Task } from "./records.ts";
+import type { BuildWhen } from "./wanted.ts";
+
+/** The facts of a move that `build_when` can ask for, as a person reads them. */
+export type Facts = Pick<
+  Move,
+  "event" | "issueKey" | "project" | "status" | "labels" | "components" | "issueType" | "changed" | "requestedBy"
+>;
+
+export interface Clause {
+  entry: BuildWhen;
+  holds: boolean;
+  misses: string[];
+}
+
+/** Why a delivery asks for what it asks for. `reason` is the very text that its answer and its note carry. */
+export interface Explanation {
+  outcome: "queued" | "reported" | "ignored" | "refused";
+  reason: string | null;
+  hint: string | null;
+  facts: Facts | null;
+  /** Each entry of `build_when` with what of it did not hold. */
+  clauses: Clause[];
+  task: Task | null;
+  marks: Mark[];
+  report: Report | null;
+}
+
+/** What a reading can be, whoever made it. */
+export type Explained =
+  | { task: Task; marks: Mark[]; move: Move }
+  | { report: Report }
+  | { ignored: string; move: Move | null }
+  | { refused: string; hint: string };
+
+/** Explains what became of a body, and by which entries of `build_when`. Decides nothing itself. */
+export function explain(reading: Explained, entries: readonly BuildWhen[]): Explanation {
+  const none = { reason: null, hint: null, facts: null, clauses: [], task: null, marks: [], report: null };
+  if ("refused" in reading) return { ...none, outcome: "refused", reason: reading.refused, hint: reading.hint };
+  if ("report" in reading) return { ...none, outcome: "reported", report: reading.report };
+  const { move } = reading;
+  const seen = move ? { facts: factsOf(move), clauses: judgeEntries(entries, move) } : {};
+  if ("ignored" in reading) return { ...none, ...seen, outcome: "ignored", reason: reading.ignored };
+  return { ...none, ...seen, outcome: "queued", task: reading.task, marks: reading.marks };
+}
+
+const factsOf = (move: Move): Facts => ({
+  event: move.event,
+  issueKey: move.issueKey,
+  project: move.project,
+  status: move.status,
+  labels: move.labels,
+  components: move.components,
+  issueType: move.issueType,
+  changed: move.changed,
+  requestedBy: move.requestedBy,
+});
