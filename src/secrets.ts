@@ -32,6 +32,8 @@ export interface Vault {
   retired(name: string, presented: string): string | null;
   /** Returns a value by its key id, one from before the last change included, for what only it can end; null where it is gone. */
   earlier(name: string, keyId: string): string | null;
+  /** The same checks without a trace in `uses`: what we send to ourselves proves nothing about who else uses a value. */
+  uncounted: Pick<Vault, "accepts" | "signed" | "retired">;
   /** Returns every value ever loaded, retired ones included, for redaction. */
   values(): string[];
   /** Names the current value without showing it: the first 8 hex digits of its SHA-256. */
@@ -116,15 +118,25 @@ export function openVault(dir: string, now: () => number = () => performance.now
   }
 
   /** The key id of the first live value that `same` holds for; asks for every value, so that time tells nothing. */
-  function match(name: string, same: (value: Value) => boolean): string | null {
+  function match(name: string, same: (value: Value) => boolean, counts: boolean): string | null {
     const live = [current(name, "inbound"), look(name, "inbound").next.value];
     const matched = live.map((value) => (value && same(value) ? value : null));
     const found = matched.find((value) => value !== null);
     if (!found) return null;
+    if (!counts) return found.keyId;
     found.usage.count++;
     found.usage.lastAt = now();
     return found.keyId;
   }
+
+  const locks = (counts: boolean): Pick<Vault, "accepts" | "signed" | "retired"> => ({
+    accepts(name, presented) {
+      const digest = sha256(presented ?? "");
+      return match(name, (value) => timingSafeEqual(value.digest, digest) && presented !== null, counts);
+    },
+    signed: (name, proof) => match(name, (value) => proves(proof, value.bytes), counts),
+    retired: (name, presented) => pastOf(name).retired(name, presented, Date.now()),
+  });
 
   const liveOf = ({ text, keyId, usage }: Value): Live => ({
     text,
@@ -163,14 +175,8 @@ export function openVault(dir: string, now: () => number = () => performance.now
       throw fault ?? new MeshError("config", `nothing is staged for ${name}`);
     },
 
-    accepts(name, presented) {
-      const digest = sha256(presented ?? "");
-      return match(name, (value) => timingSafeEqual(value.digest, digest) && presented !== null);
-    },
-
-    signed: (name, proof) => match(name, (value) => proves(proof, value.bytes)),
-
-    retired: (name, presented) => pastOf(name).retired(name, presented, Date.now()),
+    ...locks(true),
+    uncounted: locks(false),
 
     earlier(name, keyId) {
       const known = [...seen].find((text) => sha256(text).toString("hex", 0, 4) === keyId);

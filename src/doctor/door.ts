@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import type { SourceEntry } from "../config/schema.ts";
 import type { Reply } from "../core/post.ts";
+import { canaryHeader } from "../core/canary.ts";
 import { provenHeaders, type Verify } from "../core/verify.ts";
 import { type Sent, sendPost } from "../http.ts";
 import { sources } from "../sources/registry.ts";
@@ -62,7 +63,8 @@ async function knock(origin: string, { path, token }: SourceEntry, verify: Verif
     return null;
   }
   const given = { body: JSON.stringify(body), id: `doctor-${crypto.randomUUID()}`, now: scene.now() };
-  const headers = provenHeaders(verify, secret, given);
+  // A canary leaves no trace in what `rotate` counts: that we know a value says nothing of who else sends it.
+  const headers = { ...provenHeaders(verify, secret, given), [canaryHeader]: "1" };
   return await sendPost({ method: "POST", url: origin + path, headers, body }, scene.outbound);
 }
 

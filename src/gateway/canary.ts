@@ -1,10 +1,8 @@
+import { canaryHeader } from "../core/canary.ts";
 import { MeshError } from "../core/error.ts";
 import { type Report, subjectOf } from "../core/records.ts";
 import type { Accepted, Entry } from "../stores/store.ts";
 import type { Stored } from "./intake.ts";
-
-/** The header of a delivery that is verified, read, decided and answered like any other, and kept nowhere. */
-export const canaryHeader = "X-Meshmac-Probe";
 
 /** Says whether a request asks to be a canary; it has still to prove where it comes from. */
 export const isCanary = (headers: Headers): boolean => headers.get(canaryHeader) === "1";

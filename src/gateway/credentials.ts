@@ -5,6 +5,9 @@ import type { Door } from "./door.ts";
 /** What of the vault a door needs. */
 export type Locks = Pick<Vault, "accepts" | "signed" | "retired">;
 
+/** The same, and those that leave no trace for who sends to itself. */
+export type DoorLocks = Locks & Pick<Vault, "uncounted">;
+
 /** `claim` is still to be checked over the raw body; `key` names the token that matched, null while only a signature came. */
 export type Credentials = { key: string | null; claim: Claim | null } | { wrong: string };
 

@@ -2,7 +2,7 @@ import type { Mark, Report, Task } from "../core/records.ts";
 import { proofOf } from "../core/verify.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientOf } from "./client-ip.ts";
-import { judgeHeaders, type Locks } from "./credentials.ts";
+import { type DoorLocks, judgeHeaders } from "./credentials.ts";
 import type { Delivery } from "./delivery.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
 import type { Intake } from "./intake.ts";
@@ -13,7 +13,7 @@ type Taker = Pick<Intake, "accept" | "report">;
 
 /** What all doors of a gateway share. */
 export interface Reception {
-  locks: Locks;
+  locks: DoorLocks;
   intake: Taker;
   /** Where canaries end: answered as the intake would, and nothing kept. */
   canaries: Taker;
@@ -47,7 +47,9 @@ async function received(delivery: Delivery, reception: Reception): Promise<Outco
   if (admission === "refused") return refused(403, "address not allowed");
   if (admission === "unknown") return retryLater("the sender's addresses are not known yet", null);
 
-  const credentials = judgeHeaders(door, request.headers, reception.locks, reception.now());
+  // A probe with the staged value is no proof that the sender has moved over to it.
+  const locks = delivery.canary ? reception.locks.uncounted : reception.locks;
+  const credentials = judgeHeaders(door, request.headers, locks, reception.now());
   if ("wrong" in credentials) return mistake(ip, credentials.wrong, reception);
   const { key, claim } = credentials;
   if (huge) return tooLarge(reception.maxBody, key);
@@ -62,7 +64,7 @@ async function received(delivery: Delivery, reception: Reception): Promise<Outco
         ? tooLarge(reception.maxBody, key)
         : refused(400, "the body was cut off", { key });
     }
-    const signed = claim && reception.locks.signed(door.token, proofOf(claim, body.bytes));
+    const signed = claim && locks.signed(door.token, proofOf(claim, body.bytes));
     if (claim && signed === null) return mistake(ip, "wrong signature", reception);
     return await read(delivery, body.bytes, key ?? signed, reception);
   } finally {

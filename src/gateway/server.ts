@@ -24,7 +24,7 @@ import { openSocket } from "./socket.ts";
 
 export interface ServerOptions {
   config: Config;
-  vault: Pick<Vault, "accepts" | "signed" | "retired" | "tokens" | "values">;
+  vault: Pick<Vault, "accepts" | "signed" | "retired" | "uncounted" | "tokens" | "values">;
   store: Store;
   /** Hides every secret in a text that is shown. */
   mask?: (text: string) => string;

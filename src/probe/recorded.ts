@@ -1,6 +1,6 @@
 import { type Recorded, requestOf } from "../../fixtures/recorded.ts";
 import type { Case } from "./case.ts";
-import { canaryHeader } from "../gateway/canary.ts";
+import { canaryHeader } from "../core/canary.ts";
 import type { Target } from "./target.ts";
 
 export interface Replay extends Recorded {

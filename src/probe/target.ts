@@ -4,7 +4,7 @@ import type { DoorRules } from "../core/decide.ts";
 import { MeshError } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import { provenHeaders, type Verify } from "../core/verify.ts";
-import { canaryHeader } from "../gateway/canary.ts";
+import { canaryHeader } from "../core/canary.ts";
 import { unhungDoors } from "../gateway/door.ts";
 import type { Vault } from "../secrets.ts";
 import { sources } from "../sources/registry.ts";

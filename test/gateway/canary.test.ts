@@ -91,3 +91,13 @@ test("a canary's marks live sixty seconds, and the oldest make room", async () =
   for (let n = 2; n <= 1001; n++) await report(String(n));
   expect([await report("1001"), await report("1")]).toEqual(["seen", "new"]);
 });
+
+test("a canary is no use of its token: a rotation waits for the sender itself", async () => {
+  await using house = await openGatehouse();
+  const counts = () => house.vault.uses().find(({ secret }) => secret === "jira/inbound.token")?.count;
+  await house.deliver(wanted(), probe);
+  await house.deliver(wanted(), { ...probe, "x-meshmac-jira-token": `${tokens.jira}0` });
+  expect(counts()).toBe(0);
+  await house.deliver(wanted());
+  expect(counts()).toBe(1);
+});

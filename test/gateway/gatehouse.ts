@@ -7,6 +7,7 @@ import type { Json, JsonObject } from "../../src/core/json.ts";
 import type { DeliveryStep } from "../../src/gateway/outcome.ts";
 import { rulesOf } from "../../src/gateway/rules.ts";
 import { openServer, type Server, type ServerOptions } from "../../src/gateway/server.ts";
+import type { Vault } from "../../src/secrets.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 
@@ -48,6 +49,7 @@ export interface Wishes {
 
 export interface Gatehouse {
   server: Server;
+  vault: Vault;
   store: Store;
   steps: DeliveryStep[];
   dir: string;
@@ -132,6 +134,7 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
   return {
     server,
     store,
+    vault,
     steps,
     dir,
     door,
