@@ -2,6 +2,7 @@ import { chats } from "../chats/registry.ts";
 import { nearest } from "../core/nearest.ts";
 import { isLoopback } from "../core/units.ts";
 import { secretsOf } from "./named.ts";
+import { lanesNamed } from "../core/wanted.ts";
 import { place } from "./place.ts";
 import type { Problem } from "./problems.ts";
 import type { Parsed } from "./schema.ts";
@@ -55,7 +56,9 @@ function ofSources({ sources }: Parsed, said: Said): Problem[] {
       ...(task || build_when.length === 0
         ? []
         : [at(["sources", name, "task"], "is missing, needed beside build_when")]),
-      ...(task ? unknownName(["sources", name, "task", "lane"], "lane", task.lane, lanesOf(said)) : []),
+      ...(task ? lanesNamed(task.lane) : []).flatMap(([keys, lane]) =>
+        unknownName(["sources", name, "task", "lane", ...keys], "lane", lane, lanesOf(said)),
+      ),
       ...(task?.repo === undefined
         ? []
         : unknownName(["sources", name, "task", "repo"], "repository", task.repo, Object.keys(said("repos")))),

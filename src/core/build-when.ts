@@ -1,6 +1,7 @@
 import { at } from "./json.ts";
 import type { Move } from "./move.ts";
 import type { BuildWhen } from "./wanted.ts";
+import { nearest } from "./nearest.ts";
 import { namesIn, shortLine } from "./words.ts";
 
 /** An entry that a move satisfies, and the fields (as the body names them) that satisfied its `changed`. */
@@ -168,10 +169,16 @@ function unchanged(rule: Rule, move: Move): string {
 }
 
 function sentence(key: string, seen: string[], wanted: Words | undefined): string {
-  // A status or project is known by several names; a list of labels is several things.
-  const shown = ["event", "project", "status", "issue_type"].includes(key) ? seen.slice(0, 1) : seen;
+  // A status or project is known by several names; a list of labels is several things, of which the likeliest slip goes first.
+  const several = !["event", "project", "status", "issue_type"].includes(key);
+  const shown = several ? nearestFirst(seen, wanted?.shown ?? []) : seen.slice(0, 1);
   const is = shown.length > 0 && shown[0] !== "" ? `is ${quoted(shown)}` : "is not set";
   return `${missPrefix}${key} ${is}, wanted ${quoted(wanted?.shown ?? [], " or ")}`;
+}
+
+function nearestFirst(seen: string[], wanted: string[]): string[] {
+  const close = wanted.map((word) => nearest(word, seen)).find((word) => word !== undefined);
+  return close === undefined ? seen : [close, ...seen.filter((word) => word !== close)];
 }
 
 const mostShown = 4;

@@ -1,7 +1,8 @@
 import { firstMatch, fold } from "./build-when.ts";
 import { canonical, type Intent, intentOf, sha256 } from "./intent.ts";
+import { laneFor } from "./lane-table.ts";
 import type { Move } from "./move.ts";
-import type { Mark, Task } from "./records.ts";
+import { type Mark, type Task, withdrawn } from "./records.ts";
 import { isGoodRef } from "./ref.ts";
 import { take } from "./take.ts";
 import type { BuildWhen, TaskOptions } from "./wanted.ts";
@@ -10,6 +11,12 @@ import { shortLine } from "./words.ts";
 /** What a door's configuration says of the tasks it may make; durations in milliseconds. */
 export interface DoorRules {
   build_when: BuildWhen[];
+  /** What says that an issue is no longer to be built; read where no entry of `build_when` matches. */
+  cancel_when?: BuildWhen[] | undefined;
+  /** Dotted paths whose values make the transition intent, in place of the default. */
+  dedupe_on?: string[] | undefined;
+  /** Says what would be built or cancelled, and does nothing. */
+  dry_run?: boolean | undefined;
   task?: TaskOptions | undefined;
   dedupe_window: number;
   repos: Record<string, string>;
@@ -26,7 +33,8 @@ export interface Given {
 
 type Building = DoorRules & { task: TaskOptions };
 
-export type Decision = { task: Task; marks: Mark[] } | { ignored: string };
+/** `withdraw` names the issue whose queued runs end, for the reason given. */
+export type Decision = { task: Task; marks: Mark[] } | { withdraw: string; why: string } | { ignored: string };
 
 const minute = 60_000;
 const bucket = 5 * minute;
@@ -40,18 +48,29 @@ export function decide(move: Move, door: DoorRules, given: Given): Decision {
   const { task: wanted } = door;
   if (!wanted || door.build_when.length === 0) return { ignored: "this door builds nothing: it has no build_when" };
   const match = firstMatch(door.build_when, move);
-  if ("reason" in match) return { ignored: match.reason };
+  if ("reason" in match) return withdrawal(move, door) ?? { ignored: match.reason };
   const ref = take(wanted.ref, move);
   if (ref === null || !isGoodRef(ref)) return { ignored: "bad ref" };
-  const intent = intentOf(move, match);
-  return {
-    task: taskOf(move, { ...door, task: wanted }, given, ref, intent),
-    marks: marksOf(move, door, given, intent),
-  };
+  const intent = intentOf(move, match, door.dedupe_on);
+  const task = taskOf(move, { ...door, task: wanted }, given, ref, intent);
+  if (door.dry_run)
+    return { ignored: `dry run: would build ${task.script} of ${shortLine(ref, 100)} on lane ${task.lane}` };
+  return { task, marks: marksOf(move, door, given, intent) };
+}
+
+/** What a move that asks for no build takes back, if it does. */
+function withdrawal(move: Move, { cancel_when, dry_run }: DoorRules): Decision | null {
+  if (!cancel_when || cancel_when.length === 0) return null;
+  const match = firstMatch(cancel_when, move);
+  if ("reason" in match) return null;
+  const { shown } = intentOf(move, match);
+  if (dry_run) return { ignored: `dry run: would cancel what is queued of ${move.issueKey}` };
+  return { withdraw: move.issueKey, why: `${withdrawn}: ${shown}` };
 }
 
 function taskOf(move: Move, door: Building, given: Given, ref: string, { shown }: Intent): Task {
-  const { script, lane, repo, params, timeout } = door.task;
+  const { script, repo, params, timeout } = door.task;
+  const lane = laneFor(door.task.lane, move);
   const timeoutMs = timeout ?? own(door.lanes, lane)?.timeout ?? defaultTimeout;
   return {
     v: 1,

@@ -31,6 +31,7 @@ export interface Explanation {
 /** What a reading can be, whoever made it. */
 export type Explained =
   | { task: Task; marks: Mark[]; move: Move }
+  | { withdraw: string; why: string; move: Move }
   | { report: Report }
   | { ignored: string; move: Move | null }
   | { refused: string; hint: string };
@@ -43,6 +44,13 @@ export function explain(reading: Explained, entries: readonly BuildWhen[]): Expl
   const { move } = reading;
   const seen = move ? { facts: factsOf(move), clauses: judgeEntries(entries, move) } : {};
   if ("ignored" in reading) return { ...none, ...seen, outcome: "ignored", reason: reading.ignored };
+  if ("withdraw" in reading)
+    return {
+      ...none,
+      ...seen,
+      outcome: "ignored",
+      reason: `cancel_when matched: ends what is queued of ${reading.withdraw}`,
+    };
   return { ...none, ...seen, outcome: "queued", task: reading.task, marks: reading.marks };
 }
 

@@ -13,6 +13,9 @@ export function isOver(state: RunState): state is EndState {
   return state !== "queued" && state !== "running";
 }
 
+/** How the reason begins of a run whose issue left the build state while it waited. The same intent may then be queued again. */
+export const withdrawn = "issue withdrawn";
+
 /** What is queued: the compact record of the work that one delivery asked for. Times are epoch milliseconds. */
 export interface Task {
   v: 1;

@@ -42,10 +42,31 @@ const refTaken = taken.refine((ref) => isGoodRef(saidRef(ref) ?? "main"), {
   error: "expected a ref as git allows it, not beginning with -",
 });
 
+/** A lane by name, or by what the issue has: the first name of `map` that it has leads to its lane. */
+const laneTaken = z.union([
+  z.string(),
+  z.strictObject({
+    from: z.string().min(1),
+    map: z
+      .record(z.string(), z.string())
+      .refine((map) => Object.keys(map).length > 0, { error: "expected at least one name with its lane" }),
+    default: z.string().default("default"),
+  }),
+]);
+
+export type LaneTaken = z.output<typeof laneTaken>;
+
+/** Lists the lanes that a task may go to, each with the keys that lead to it. */
+export function lanesNamed(lane: LaneTaken): [at: string[], lane: string][] {
+  if (typeof lane === "string") return [[[], lane]];
+  const mapped = Object.entries(lane.map).map(([name, to]): [string[], string] => [["map", name], to]);
+  return [...mapped, [["default"], lane.default]];
+}
+
 /** How a task is made of a delivery. */
 export const taskOptions = z.strictObject({
   script: z.string().regex(scriptName, { error: "expected a script's name: a-z 0-9 _ -, at most 64" }),
-  lane: z.string().default("default"),
+  lane: laneTaken.default("default"),
   repo: z.string().optional(),
   ref: refTaken.default("main"),
   params: z

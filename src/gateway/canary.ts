@@ -41,6 +41,11 @@ export class Canaries {
     return known === null ? { status: "queued", run_id: task.run_id } : { status: "duplicate", run_id: known };
   }
 
+  /** Ends nothing: no canary is queued. */
+  async withdraw(): Promise<string[] | Stored> {
+    return (await this.#straight()) ? [] : { status: "stored" };
+  }
+
   /** Throws as `accept` does. */
   async report(report: Report): Promise<"new" | "seen" | "stored"> {
     if (!(await this.#straight())) return "stored";

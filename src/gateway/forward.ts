@@ -8,9 +8,10 @@ import { isRefusal, tooLate } from "./away.ts";
 import type { Notes } from "./notes.ts";
 import { aboutOf, readSpooled, type Spooled } from "./spooled.ts";
 import { nap } from "./stir.ts";
+import { withdraw } from "./withdraw.ts";
 
 export interface ForwarderOptions {
-  store: Pick<Store, "accept" | "report" | "check">;
+  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel">;
   spool: Spool;
   commitWithin: number;
   notes: Pick<Notes, "add">;
@@ -210,6 +211,10 @@ export class Forwarder {
   async #ask(spooled: Spooled): Promise<{ status: string; run_id: string | null }> {
     const { store } = this.#options;
     if (spooled.kind === "report") return { status: await store.report(spooled.report), run_id: null };
+    if (spooled.kind === "withdraw") {
+      const ended = await withdraw(store, spooled);
+      return { status: ended.length > 0 ? "withdrawn" : "nothing to withdraw", run_id: ended[0] ?? null };
+    }
     const accepted = await store.accept(spooled.entry);
     return { status: accepted.status, run_id: "run_id" in accepted ? accepted.run_id : null };
   }

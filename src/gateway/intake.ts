@@ -8,10 +8,11 @@ import { isRefusal, tooLate } from "./away.ts";
 import { Forwarder } from "./forward.ts";
 import type { Masks } from "./masked-store.ts";
 import type { Notes } from "./notes.ts";
-import { aboutOf, type Spooled, spooledText } from "./spooled.ts";
+import { aboutOf, type Spooled, spooledText, type Withdrawal } from "./spooled.ts";
+import { withdraw } from "./withdraw.ts";
 
 export interface IntakeOptions {
-  store: Pick<Store, "accept" | "report" | "check">;
+  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel">;
   spool: Spool;
   /** Deliveries that a source's tasks may reach the store with: `5/s`, by source. */
   rates: Record<string, string | undefined>;
@@ -76,6 +77,11 @@ export class Intake {
   async report(report: Report, seen: { seen_at: number; correlation_id: string }): Promise<"new" | "seen" | "stored"> {
     const said = await this.#take({ kind: "report", report, ...seen }, () => this.#options.store.report(report));
     return typeof said === "string" ? said : "stored";
+  }
+
+  /** Ends what waits of an issue, or keeps that for the store; throws as `accept` does. */
+  withdraw(asked: Omit<Withdrawal, "kind">): Promise<string[] | Stored> {
+    return this.#take({ kind: "withdraw", ...asked }, () => withdraw(this.#options.store, asked));
   }
 
   /** Whether a delivery can be kept while the store cannot take it. */

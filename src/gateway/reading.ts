@@ -2,11 +2,13 @@ import { decide, type Given } from "../core/decide.ts";
 import { isObject, type JsonObject, parseStranger } from "../core/json.ts";
 import { Malformed, type Move } from "../core/move.ts";
 import type { Mark, Report, Task } from "../core/records.ts";
+import { shortLine } from "../core/words.ts";
 import type { Door } from "./door.ts";
 
 /** What a verified delivery asks for: a task, a report, nothing and why, or what is wrong with it. */
 export type Reading =
   | { task: Task; marks: Mark[]; move: Move }
+  | { withdraw: string; why: string; move: Move }
   | { report: Report }
   | { ignored: string; move: Move | null }
   | { refused: string; status: 400 | 415; hint: string };
@@ -23,6 +25,10 @@ export function readingOf(
   try {
     const seen = door.source.read(parse(bytes, door), headers, door.entry);
     if ("ignored" in seen) return { ignored: seen.ignored, move: null };
+    if ("report" in seen && door.rules.dry_run) {
+      const { workflow, state } = seen.report;
+      return { ignored: `dry run: would announce ${shortLine(workflow, 100)} ${state}`, move: null };
+    }
     if ("report" in seen) return { report: { ...seen.report, source: given.source } };
     const { move } = seen;
     const decision = decide(move, door.rules, given);

@@ -1,3 +1,4 @@
+import type { Move } from "../core/move.ts";
 import type { Mark, Report, Task } from "../core/records.ts";
 import { proofOf } from "../core/verify.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
@@ -9,7 +10,7 @@ import type { Intake } from "./intake.ts";
 import { type Outcome, type Refusal, refused, retryLater, unauthorized } from "./outcome.ts";
 import { readingOf } from "./reading.ts";
 
-type Taker = Pick<Intake, "accept" | "report">;
+type Taker = Pick<Intake, "accept" | "report" | "withdraw">;
 
 /** What all doors of a gateway share. */
 export interface Reception {
@@ -91,6 +92,7 @@ async function read(delivery: Delivery, bytes: Uint8Array, key: string | null, r
   if ("ignored" in reading) return { outcome: "ignored", reason: reading.ignored, move: reading.move, key };
   const intake = canary ? reception.canaries : reception.intake;
   if ("report" in reading) return await hand(reading.report, delivery, key, intake);
+  if ("withdraw" in reading) return await takeBack(reading, delivery, key, intake);
   return await store(reading.task, reading.marks, key, intake);
 }
 
@@ -106,6 +108,24 @@ async function store(task: Task, marks: Mark[], key: string | null, intake: Take
   if (accepted.status === "stored") return { outcome: "stored", task, key };
   const enqueue_ms = Math.round((performance.now() - from) * 100) / 100;
   return { outcome: accepted.status, run_id: accepted.run_id, task, enqueue_ms, key };
+}
+
+/** Ends what waits of an issue that is no longer to be built, and says which runs these were. */
+async function takeBack(
+  { withdraw: issue_key, why, move }: { withdraw: string; why: string; move: Move },
+  { door, seen_at, correlation_id }: Delivery,
+  key: string | null,
+  intake: Taker,
+): Promise<Outcome> {
+  try {
+    const ended = await intake.withdraw({ source: door.name, issue_key, why, seen_at, correlation_id });
+    if ("status" in ended) return { outcome: "stored", task: null, key };
+    const reason =
+      ended.length > 0 ? `cancelled run ${ended.join(", ")}` : "cancel_when matched, and no run was queued";
+    return { outcome: "ignored", reason, move, key };
+  } catch (error) {
+    return retryLater(error instanceof Error ? error.message : "the store failed", key);
+  }
 }
 
 /** Hands in the finished build that a delivery tells of, or keeps it for the store; a repeat is said to be one, and announced no second time. */

@@ -6,10 +6,30 @@ import { type Masks, maskedReport, maskedTask } from "./masked-store.ts";
 
 /** What a delivery asked of the store, as it waits in the spool. */
 export type Spooled =
-  { kind: "accept"; entry: Entry } | { kind: "report"; report: Report; seen_at: number; correlation_id: string };
+  | { kind: "accept"; entry: Entry }
+  | Withdrawal
+  | { kind: "report"; report: Report; seen_at: number; correlation_id: string };
+
+/** An issue that is no longer to be built: what waits of it in the queue ends. */
+export interface Withdrawal {
+  kind: "withdraw";
+  source: string;
+  issue_key: string;
+  why: string;
+  seen_at: number;
+  correlation_id: string;
+}
 
 const schema: z.ZodType<Spooled> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("accept"), entry: entrySchema }),
+  z.object({
+    kind: z.literal("withdraw"),
+    source: z.string(),
+    issue_key: z.string(),
+    why: z.string(),
+    seen_at: z.number(),
+    correlation_id: z.string(),
+  }),
   z.object({ kind: z.literal("report"), report: reportSchema, seen_at: z.number(), correlation_id: z.string() }),
 ]);
 
@@ -23,18 +43,23 @@ export function readSpooled(text: string): Spooled | null {
 }
 
 /** Writes a record in one line, with no secret of ours in it, as the store would have it. */
-export const spooledText = (spooled: Spooled, masks: Masks): string =>
-  JSON.stringify(
-    spooled.kind === "accept"
-      ? { ...spooled, entry: maskedTask(spooled.entry, masks) }
-      : { ...spooled, report: maskedReport(spooled.report, masks) },
-  );
+export const spooledText = (spooled: Spooled, masks: Masks): string => JSON.stringify(masked(spooled, masks));
+
+function masked(spooled: Spooled, masks: Masks): Spooled {
+  if (spooled.kind === "accept") return { ...spooled, entry: maskedTask(spooled.entry, masks) };
+  if (spooled.kind === "report") return { ...spooled, report: maskedReport(spooled.report, masks) };
+  return { ...spooled, why: masks.text(spooled.why) };
+}
 
 /** The facts of a record that do not depend on its kind. */
 export function aboutOf(spooled: Spooled): { source: string; at: number; correlation_id: string; subject: string } {
   if (spooled.kind === "report") {
     const { report, seen_at: at, correlation_id } = spooled;
     return { source: report.source, at, correlation_id, subject: report.provider_run_id };
+  }
+  if (spooled.kind === "withdraw") {
+    const { source, seen_at: at, correlation_id, issue_key: subject } = spooled;
+    return { source, at, correlation_id, subject };
   }
   const { task, seen_at: at } = spooled.entry;
   return { source: task.source, at, correlation_id: task.correlation_id, subject: task.issue_key };

@@ -22,6 +22,12 @@ export const sourceOptions = z.strictObject({
   allow_ips: z.array(senderRange).default([]),
   dedupe_window: duration.prefault("5m"),
   rate: rate.optional(),
+  dedupe_on: z
+    .array(z.string().regex(/^[^.\s]+(\.[^.\s]+)*$/, { error: "expected a dotted path like fields.status.name" }))
+    .min(1)
+    .optional(),
+  dry_run: z.boolean().default(false),
+  cancel_when: z.array(buildWhen).default([]),
   build_when: z.array(buildWhen).min(1),
   task: taskOptions,
 });

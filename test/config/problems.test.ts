@@ -160,6 +160,22 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     ['sources.jira.task.lane: no lane "iso" (did you mean "ios"?)'],
   ],
   [
+    "lanes of a table that nobody configured",
+    {
+      lanes: { ios: {} },
+      sources: {
+        jira: {
+          ...door,
+          task: { script: "b", lane: { from: "labels", map: { "lane:a": "iso", b: "ios" }, default: "oss" } },
+        },
+      },
+    },
+    [
+      'sources.jira.task.lane.map["lane:a"]: no lane "iso" (did you mean "ios"?)',
+      'sources.jira.task.lane.default: no lane "oss" (there is ios, default)',
+    ],
+  ],
+  [
     "a repository that nobody configured",
     { sources: { jira: { ...door, task: { script: "b", repo: "app" } } } },
     ['sources.jira.task.repo: no repository "app" (none is configured)'],

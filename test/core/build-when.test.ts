@@ -129,6 +129,17 @@ describe("says in one sentence what it saw nearest", () => {
     ],
     [{ status: [] }, [{ status: "Building" }], 'status is not set, wanted "Building"'],
     [{ labels: ["a", "b"] }, [{ status: "Building", labels: "ci-build" }], 'labels is "a", "b", wanted "ci-build"'],
+    [{ labels: [] }, [{ status: "Building", labels: "ci-build" }], 'labels is not set, wanted "ci-build"'],
+    [
+      { labels: ["a", "b", "c", "d", "ci_build"] },
+      [{ labels: ["nightly", "ci-build"] }],
+      'labels is "ci_build", "a", "b", "c", …, wanted "nightly" or "ci-build"',
+    ],
+    [
+      { components: ["Search", "Chekout"] },
+      [{ status: "Building", components: "Checkout" }],
+      'components is "Chekout", "Search", wanted "Checkout"',
+    ],
     [{ changed: { Stage: ["Review"] } }, [{ changed: { stage: "Building" } }], 'stage is "Review", wanted "Building"'],
     [
       { changed: { Priority: ["High"] } },

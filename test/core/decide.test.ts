@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { z } from "zod";
 import { fold } from "../../src/core/build-when.ts";
 import { decide, type DoorRules, type Given } from "../../src/core/decide.ts";
+import type { Json } from "../../src/core/json.ts";
 import { hasMarker, markerOf } from "../../src/core/marker.ts";
 import type { Move } from "../../src/core/move.ts";
 import { buildWhen, taskOptions } from "../../src/core/wanted.ts";
@@ -12,11 +13,19 @@ import { moved } from "./moves.ts";
 const minute = 60_000;
 const given: Given = { source: "jira", run_id: "0190-a", correlation_id: "c-1", seen_at: 1_790_000_000_000 };
 
-interface Door {
+interface Door extends Pick<DoorRules, "dedupe_on" | "dry_run"> {
+  cancel_when?: z.input<typeof buildWhen>[];
   build_when?: z.input<typeof buildWhen>[];
   task?: Partial<z.input<typeof taskOptions>>;
 }
-const door = ({ build_when = [{ status: ["Building"] }], task = {} }: Door = {}): DoorRules => ({
+const door = ({
+  build_when = [{ status: ["Building"] }],
+  cancel_when = [],
+  task = {},
+  ...more
+}: Door = {}): DoorRules => ({
+  ...more,
+  cancel_when: cancel_when.map((entry) => buildWhen.parse(entry)),
   build_when: build_when.map((entry) => buildWhen.parse(entry)),
   task: taskOptions.parse({ script: "build-ios", lane: "ios", repo: "app", ...task }),
   dedupe_window: 5 * minute,
@@ -26,7 +35,7 @@ const door = ({ build_when = [{ status: ["Building"] }], task = {} }: Door = {})
 
 const decided = (move: Partial<Move> = {}, configured: Door = {}, seen: Partial<Given> = {}) => {
   const decision = decide(moved(move), door(configured), { ...given, ...seen });
-  if ("ignored" in decision) throw new Error(decision.ignored);
+  if (!("task" in decision)) throw new Error(JSON.stringify(decision));
   return decision;
 };
 const ignored = (move: Partial<Move>, configured: Door = {}) => {
@@ -250,6 +259,69 @@ describe("intent mark", () => {
       }),
     );
   });
+});
+
+describe("dedupe_on", () => {
+  const byFix: Door = { dedupe_on: ["fields.fix", "ref"] };
+  const at = (fix: Json, ref: string): Partial<Move> => ({
+    issue: { fields: { fix } },
+    body: { ref },
+    transitionId: ref,
+  });
+
+  test("makes the intent of the values at its paths, and of nothing else", () => {
+    const one = at([{ name: "1.0" }, { name: "1.1" }], "main");
+    const same = { ...at([{ name: "1.1" }, { name: "1.0" }], "main"), transitionId: "777", status: ["Building", "x"] };
+    expect(intentMark(one, byFix)).toBe(intentMark(same, byFix) ?? "none");
+    expect(intentMark(one, byFix)).not.toBe(intentMark(at("1.0", "main"), byFix));
+    expect(intentMark(one, byFix)).not.toBe(intentMark(at([{ name: "1.0" }, { name: "1.1" }], "next"), byFix));
+    expect(decided(one, byFix).task.transition_id).toBe("fields.fix=1.0,ref=main");
+  });
+
+  test("tells a value at one path from the same at another", () =>
+    expect(intentMark(at("x", ""), byFix)).not.toBe(intentMark(at("", "x"), byFix)));
+});
+
+describe("a lane table", () => {
+  const table = { from: "labels", map: { "lane:urgent": "fast", "Lane:iOS": "ios" }, default: "slow" };
+  const laneOf = (move: Partial<Move>, lane: z.input<typeof taskOptions>["lane"]) =>
+    decided(move, { task: { lane } }).task;
+  test.each<[string, Partial<Move>, string]>([
+    ["a label, without regard to case", { labels: ["LANE:IOS"] }, "ios"],
+    ["the first of its names that the issue has", { labels: ["lane:ios", "lane:urgent"] }, "fast"],
+    ["the default where it has none", { labels: ["docs"] }, "slow"],
+  ])("goes by %s", (_about, move, lane) => expect(laneOf(move, table).lane).toBe(lane));
+
+  test("brings the timeout of its lane along", () =>
+    expect(laneOf({ labels: ["lane:ios"] }, table).timeout_s).toBe(2700));
+  test("reads components, or any path", () => {
+    expect(laneOf({ components: ["App"] }, { from: "components", map: { app: "ios" } }).lane).toBe("ios");
+    expect(
+      laneOf({ issue: { fields: { team: { value: "Web" } } } }, { from: "fields.team", map: { web: "ios" } }).lane,
+    ).toBe("ios");
+    expect(laneOf({}, { from: "toString", map: { web: "ios" } }).lane).toBe("default");
+  });
+});
+
+test("a dry run says what would be built, or why nothing would", () => {
+  expect(ignored({ labels: ["x"] }, { dry_run: true })).toBe("dry run: would build build-ios of main on lane ios");
+  expect(ignored({ status: ["Done"] }, { dry_run: true })).toContain('status is "Done"');
+});
+
+describe("cancel_when", () => {
+  const out: Door = { cancel_when: [{ status: ["To Do", "Building"] }] };
+  const judged = (move: Partial<Move>, more: Door = {}) => decide(moved(move), door({ ...out, ...more }), given);
+  test("takes back what an issue asked for that matches it", () =>
+    expect(judged({ status: ["To Do"] })).toEqual({ withdraw: "MOB-12", why: "issue withdrawn: To Do" }));
+  test("yields to build_when", () => expect(judged({})).toHaveProperty("task"));
+  test("leaves the reason of build_when to all else", () =>
+    expect(judged({ status: ["Done"] })).toEqual({
+      ignored: 'no build_when entry matched: status is "Done", wanted "Building"',
+    }));
+  test("only says so in a dry run", () =>
+    expect(judged({ status: ["To Do"] }, { dry_run: true })).toEqual({
+      ignored: "dry run: would cancel what is queued of MOB-12",
+    }));
 });
 
 describe("transition_id reads well", () => {

@@ -26,7 +26,8 @@ function asked(kind: string, build_when: Entry[], given: { task?: object; paths?
   if (!("move" in seen)) return "ignored" in seen ? seen.ignored : seen.report;
   const rules = { ...reporterOptions.parse(shared), repos: {}, lanes: {} };
   const decision = decide(seen.move, rules, { source: kind, run_id: "0190-a", correlation_id: "c", seen_at: 0 });
-  return "task" in decision ? decision.task : decision.ignored;
+  if ("task" in decision) return decision.task;
+  return "ignored" in decision ? decision.ignored : decision.why;
 }
 
 const common: [about: string, entries: Entry[], more?: { task?: object; paths?: object; more?: object }][] = [

@@ -1,13 +1,21 @@
--- ask: run_id, marks [{key, window_ms, keep_ms}], seen_at, lane, script, source, issue_key, retry_of; ARGV[3] the task (text)
+-- ask: withdrawn, run_id, marks [{key, window_ms, keep_ms}], seen_at, lane, script, source, issue_key, retry_of; ARGV[3] the task (text)
 local run, lane = ask.run_id, ask.lane
 local hash = key("run", run)
 if redis.call("EXISTS", hash) == 1 then return { "queued", run } end
+
+-- An issue that was dragged out and comes in again wants its build, although its intent was seen.
+local function is_withdrawn(twin)
+  local h = redis.call("HMGET", key("run", twin), "state", "reason")
+  return h[1] == "cancelled" and h[2] and h[2]:sub(1, #ask.withdrawn) == ask.withdrawn
+end
 
 local function within_window(mark)
   local said = redis.call("GET", key("mark", mark.key))
   if not said then return nil end
   local twin, first_seen = said:match("^(%S+) (%d+)$")
-  return math.abs(ask.seen_at - tonumber(first_seen)) < mark.window_ms and twin or nil
+  if math.abs(ask.seen_at - tonumber(first_seen)) >= mark.window_ms then return nil end
+  if mark.key:sub(1, 2) == "i/" and is_withdrawn(twin) then return nil end
+  return twin
 end
 
 local function remember(mark, owner)

@@ -1,6 +1,6 @@
 import { MeshError } from "../../core/error.ts";
-import type { DeliveryNote, Mark, NodeFacts } from "../../core/records.ts";
 import { aged } from "../../core/use.ts";
+import { type DeliveryNote, type Mark, type NodeFacts, withdrawn } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
 import { patienceFor } from "../hold.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
@@ -187,6 +187,7 @@ async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Pr
         run_id: task.run_id,
         marks: retry_of ? [] : marks.map(kept),
         seen_at,
+        withdrawn,
         lane: task.lane,
         script: task.script,
         source: task.source,

@@ -1,4 +1,4 @@
-import type { Mark } from "../../core/records.ts";
+import { type Mark, withdrawn } from "../../core/records.ts";
 import type { Accepted, Entry } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
 import type { Changes } from "./run.ts";
@@ -13,9 +13,10 @@ export function accepting(inside: Inside, { tell, end, drop }: Changes) {
   const insert = db.prepare<null, [string, string, string, string, string, string, string | null, number]>(`
     INSERT INTO run (run_id, state, lane, line, source, issue_key, task, retry_of, told, queued_at)
     VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, 1, ?)`);
-  const readMark = db.prepare<{ run_id: string; first_seen: number }, [Uint8Array]>(
-    "SELECT run_id, first_seen FROM mark WHERE mark = ?",
-  );
+  // An issue that was dragged out and comes in again wants its build, although its intent was seen.
+  const readMark = db.prepare<{ run_id: string; first_seen: number; withdrawn: 0 | 1 }, [string, Uint8Array]>(`
+    SELECT run_id, first_seen, EXISTS (SELECT 1 FROM run WHERE run.run_id = mark.run_id AND state = 'cancelled'
+      AND instr(reason, ?) = 1) AS withdrawn FROM mark WHERE mark = ?`);
   const setMark = db.prepare<null, [Uint8Array, string, number, number]>(`
     INSERT INTO mark (mark, run_id, first_seen, keep_until) VALUES (?, ?, ?, ?)
     ON CONFLICT (mark) DO UPDATE SET run_id = excluded.run_id, first_seen = excluded.first_seen, keep_until = excluded.keep_until`);
@@ -26,8 +27,9 @@ export function accepting(inside: Inside, { tell, end, drop }: Changes) {
   const sighting = (marks: Mark[], seen_at: number) =>
     marks.map((mark) => {
       const digest = digestOf(mark.key);
-      const before = readMark.get(digest);
-      const valid = before && Math.abs(seen_at - before.first_seen) < mark.window_ms ? before : null;
+      const before = readMark.get(withdrawn, digest);
+      const stands = before && !(before.withdrawn && mark.key.startsWith("i/"));
+      const valid = stands && Math.abs(seen_at - before.first_seen) < mark.window_ms ? before : null;
       return { mark, digest, run_id: valid?.run_id ?? null };
     });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Mark } from "../../../src/core/records.ts";
+import { type Mark, withdrawn } from "../../../src/core/records.ts";
 import {
   day,
   delivery,
@@ -67,6 +67,20 @@ export function accepting(open: Open): void {
         expect(answer.status).toBe(status);
         if (answer.status === "duplicate") expect(answer.run_id).toBe(task.run_id);
       })(),
+    );
+
+    test(
+      "queues an intent again whose run was withdrawn, but not the same delivery",
+      withStore(open, async ({ store, node }) => {
+        const first = await accept(node, [delivery(), intent()]);
+        expect(await store.cancel(first.run_id, `${withdrawn}: To Do`)).toBe("cancelled");
+        expect(await accept(node, [delivery(), intent()], 1000)).toEqual({ status: "duplicate", run_id: first.run_id });
+        const again = await accept(node, [intent()], 2000);
+        expect(again.status).toBe("queued");
+        expect(await accept(node, [intent()], 3000)).toEqual({ status: "duplicate", run_id: again.run_id });
+        await store.cancel(again.run_id, "cancelled by ada");
+        expect((await accept(node, [intent()], 4000)).status).toBe("duplicate");
+      }),
     );
 
     test(
