@@ -84,6 +84,7 @@ async function commands(): Promise<CommandDef<ArgsDef>> {
       doctor: () => import("./doctor.ts").then((command) => command.default),
       lanes: () => import("./lanes.ts").then((command) => command.default),
       service: () => import("./service.ts").then((command) => command.default),
+      reconcile: () => import("./reconcile.ts").then((command) => command.default),
       config: () => import("./config.ts").then((command) => command.default),
       completions: () => import("./completions.ts").then(({ completionsOf }) => completionsOf(commands)),
     },

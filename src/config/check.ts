@@ -5,7 +5,7 @@ import { secretsOf } from "./named.ts";
 import { lanesNamed } from "../core/wanted.ts";
 import { place } from "./place.ts";
 import type { Problem } from "./problems.ts";
-import type { Parsed } from "./schema.ts";
+import type { CommentEntry, Parsed, ReconcileEntry } from "./schema.ts";
 
 /** Gives what the file says in one section, or as a whole, its faulty parts included. */
 type Said = (section?: string) => Record<string, unknown>;
@@ -48,7 +48,7 @@ function ofGateway({ gateway: { listen, nodes, admin, trusted_proxies } }: Parse
 
 function ofSources({ sources }: Parsed, said: Said): Problem[] {
   const doors = new Map(ownPaths.map((path) => [path, "the gateway's own health"]));
-  return Object.entries(sources).flatMap(([name, { path, task, build_when }]) => {
+  return Object.entries(sources).flatMap(([name, { path, task, build_when, comment, reconcile }]) => {
     const taken = doors.get(path);
     doors.set(path, `the door of ${name}`);
     return [
@@ -59,11 +59,25 @@ function ofSources({ sources }: Parsed, said: Said): Problem[] {
       ...(task ? lanesNamed(task.lane) : []).flatMap(([keys, lane]) =>
         unknownName(["sources", name, "task", "lane", ...keys], "lane", lane, lanesOf(said)),
       ),
+      ...ofReconcile(name, comment, reconcile),
       ...(task?.repo === undefined
         ? []
         : unknownName(["sources", name, "task", "repo"], "repository", task.repo, Object.keys(said("repos")))),
     ];
   });
+}
+
+/** A search asks as the comment does, or as somebody of its own, in whole. */
+function ofReconcile(
+  name: string,
+  comment: CommentEntry | undefined,
+  reconcile: ReconcileEntry | undefined,
+): Problem[] {
+  if (!reconcile || (reconcile.site && reconcile.token)) return [];
+  const lacks = (key: string, why: string) => [at(["sources", name, "reconcile", key], `is missing, needed ${why}`)];
+  if (reconcile.site) return lacks("token", "beside site");
+  if (reconcile.token) return lacks("site", "beside token");
+  return comment ? [] : lacks("site", "where there is no comment to ask as");
 }
 
 function ofChats({ chats: entries }: Parsed, said: Said): Problem[] {
@@ -107,10 +121,14 @@ function ofPlainHttp({ chats: entries, pagers, sources }: Parsed): Problem[] {
   const comments = Object.entries(sources).map(
     ([name, { comment }]) => [["sources", name, "comment"], comment] as const,
   );
+  const searches = Object.entries(sources).map(
+    ([name, { reconcile }]) => [["sources", name, "reconcile"], reconcile] as const,
+  );
   const outbound = [
     ...Object.entries(entries).map(([name, entry]) => [["chats", name], entry] as const),
     ...Object.entries(pagers).map(([name, entry]) => [["pagers", name], entry] as const),
     ...comments,
+    ...searches,
   ];
   return outbound.flatMap(([path, entry]) =>
     Object.entries(entry?.allow_http ? {} : (entry ?? {}))

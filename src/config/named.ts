@@ -33,6 +33,7 @@ export function keyFilesOf({
     { at: "heartbeat", entry: heartbeat },
     { at: "node", entry: node },
     ...Object.entries(sources).map(([name, { comment }]) => ({ at: `sources.${name}.comment`, entry: comment })),
+    ...Object.entries(sources).map(([name, { reconcile }]) => ({ at: `sources.${name}.reconcile`, entry: reconcile })),
   ];
   const files = outbound.map(({ at, entry }) => ({ path: `${at}.client_key`, file: entry?.client_key }));
   return [{ path: "gateway.tls.key", file: gateway.tls?.key }, ...files].flatMap(({ path, file }) =>

@@ -12,7 +12,7 @@ import { address, duration, limit, size } from "../core/units.ts";
 import { chatPager } from "../pagers/pager.ts";
 import { pagers } from "../pagers/registry.ts";
 import { sources } from "../sources/registry.ts";
-import type { SourceOptions } from "../sources/source.ts";
+import type { searchOptions, Source, SourceOptions } from "../sources/source.ts";
 import { byKind } from "./kinds.ts";
 import { nodeId, storeUrl } from "./names.ts";
 
@@ -22,12 +22,16 @@ export type ChatEntry = z.output<typeof chatOptions> & { kind: string };
 /** A pager that is a chat posts as that chat does and has no outbound keys of its own. */
 export type PagerEntry = Partial<Outbound> & { kind: string; chat?: string };
 export type CommentEntry = Outbound & { on: z.output<typeof commentOn> };
-export type SourceEntry = SourceOptions & { kind: string; comment?: CommentEntry };
+export type ReconcileEntry = z.output<typeof searchOptions> & { site?: string };
+export type SourceEntry = SourceOptions & { kind: string; comment?: CommentEntry; reconcile?: ReconcileEntry };
 
-/** A source's own options and, where it can take one back, its comment's. */
-const withComment = ({ kind, options, comment }: (typeof sources)[number]) => ({
+/** A source's own options with those of its comment and of its search, where it has them. */
+const withTracker = ({ kind, options, comment, search }: Source) => ({
   kind,
-  options: comment ? options.extend({ comment: comment.options.extend({ on: commentOn }).optional() }) : options,
+  options: options.extend({
+    ...(comment && { comment: comment.options.extend({ on: commentOn }).optional() }),
+    ...(search && { reconcile: search.options.optional() }),
+  }),
 });
 
 const entryName = z
@@ -174,7 +178,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   gateway: gateway.prefault({}),
   repos: z.record(z.string(), z.string().min(1)).default({}),
-  sources: z.record(entryName, byKind<SourceEntry>(sources.map(withComment))).default({}),
+  sources: z.record(entryName, byKind<SourceEntry>(sources.map((source) => withTracker(source)))).default({}),
   lanes: z.record(laneName, lane).default({}),
   locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
   chats: z.record(entryName, byKind<ChatEntry>(chats)).default({}),

@@ -22,9 +22,11 @@ export function settle(parsed: Parsed, base: string): Config {
     chats: each(parsed.chats, (chat) => withPaths(chat, outboundFiles, path)),
     pagers: each(parsed.pagers, (pager) => withPaths(pager, outboundFiles, path)),
     ...(parsed.heartbeat && { heartbeat: withPaths(parsed.heartbeat, outboundFiles, path) }),
-    sources: each(parsed.sources, (source) =>
-      source.comment ? { ...source, comment: withPaths(source.comment, outboundFiles, path) } : source,
-    ),
+    sources: each(parsed.sources, (source) => ({
+      ...source,
+      ...(source.comment && { comment: withPaths(source.comment, outboundFiles, path) }),
+      ...(source.reconcile && { reconcile: withPaths(source.reconcile, outboundFiles, path) }),
+    })),
     lanes: { ...(parsed.lanes.default ? {} : { default: lane.parse({}) }), ...parsed.lanes },
     locks: { ...unsaidLocks(parsed), ...parsed.locks },
   };

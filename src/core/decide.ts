@@ -15,6 +15,8 @@ export interface DoorRules {
   cancel_when?: BuildWhen[] | undefined;
   /** Dotted paths whose values make the transition intent, in place of the default. */
   dedupe_on?: string[] | undefined;
+  /** Whether the tracker is also searched: what a search has queued, a late delivery does not queue again. */
+  reconciles?: boolean | undefined;
   /** Says what would be built or cancelled, and does nothing. */
   dry_run?: boolean | undefined;
   task?: TaskOptions | undefined;
@@ -97,14 +99,20 @@ function taskOf(move: Move, door: Building, given: Given, ref: string, { shown }
   };
 }
 
-function marksOf(move: Move, door: DoorRules, { source }: Given, { parts }: Intent): Mark[] {
-  const intent = {
-    key: `i/${sha256(canonical([source, fold(move.issueKey), ...parts]))}`,
-    window_ms: door.dedupe_window,
-  };
-  if (move.deliveryId === null) return [intent];
-  return [{ key: `d/${source}/${shortId(move.deliveryId)}`, window_ms: deliveryWindow }, intent];
+function marksOf(move: Move, door: DoorRules, { source }: Given, intent: Intent): Mark[] {
+  const digest = digestOf(source, move, intent);
+  const marks: Mark[] = [{ key: `i/${digest}`, window_ms: door.dedupe_window }];
+  if (door.reconciles) marks.push({ key: `r/${digest}`, window_ms: searchedWindow, only: "look" });
+  if (move.deliveryId === null) return marks;
+  return [{ key: `d/${source}/${shortId(move.deliveryId)}`, window_ms: deliveryWindow }, ...marks];
 }
+
+/** For how long a late delivery is a duplicate of the run that a search has queued for the same move, in milliseconds. */
+export const searchedWindow = 24 * 60 * minute;
+
+/** Hashes what an intent is about: its source, its issue and its parts. */
+export const digestOf = (source: string, { issueKey }: Move, { parts }: Intent): string =>
+  sha256(canonical([source, fold(issueKey), ...parts]));
 
 /** The id itself where it is short and plain, so that people find it again; else its hash. */
 const shortId = (id: string): string => (/^[\w.:+-]{1,128}$/.test(id) ? id : sha256(id));

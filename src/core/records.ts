@@ -169,10 +169,12 @@ export interface NodeFacts {
 
 /** What makes two deliveries the same. */
 export interface Mark {
-  /** `d/<source>/<delivery id>`, `i/<hash of the intent>`, or `p/…` for a canary. */
+  /** `d/<source>/<delivery id>`, `i/<hash of the intent>`, `r/<the same hash>` where a search has found the move, or `p/…` for a canary. */
   key: string;
   /** Milliseconds from first sight within which the same mark is a duplicate. */
   window_ms: number;
+  /** `look`: it is compared and not left; `leave`: the other way round. Both where unsaid. */
+  only?: "look" | "leave";
 }
 
 /** A piece of an attempt's log. */

@@ -59,19 +59,23 @@ function doorOf(name: string, entry: SourceEntry, config: Config, lists: Lists, 
     token: entry.token.name,
     source,
     entry,
-    rules: {
-      build_when: entry.build_when,
-      cancel_when: entry.cancel_when,
-      dedupe_on: entry.dedupe_on,
-      dry_run: entry.dry_run,
-      task: entry.task,
-      dedupe_window: entry.dedupe_window,
-      repos: config.repos,
-      lanes: config.lanes,
-    },
+    rules: rulesFor(entry, config),
     allows: entry.allow_ips.length === 0 ? null : allowed(name, entry.allow_ips, lists),
   };
 }
+
+/** What a source's configuration says of the tasks it may make. */
+export const rulesFor = (entry: SourceEntry, config: Pick<Config, "repos" | "lanes">): DoorRules => ({
+  build_when: entry.build_when,
+  cancel_when: entry.cancel_when,
+  dedupe_on: entry.dedupe_on,
+  reconciles: entry.reconcile !== undefined,
+  dry_run: entry.dry_run,
+  task: entry.task,
+  dedupe_window: entry.dedupe_window,
+  repos: config.repos,
+  lanes: config.lanes,
+});
 
 function allowed(name: string, entries: string[], lists: Lists): (ip: string) => Admission {
   const senders = entries.map(senderNamed).filter((sender) => sender !== undefined);

@@ -14,6 +14,7 @@ import { startHeartbeat } from "./heartbeat.ts";
 import { maskedReport, maskedStore, maskedTask, type Masks, masksOf } from "./masked-store.ts";
 import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
+import { startReconciler } from "./reconcile.ts";
 import { rulesOf } from "./rules.ts";
 import { startSender } from "./send.ts";
 import { startLoop } from "./stir.ts";
@@ -103,6 +104,7 @@ export async function openGateway({
     print,
     adminUrl: links,
   });
+  const reconciler = startReconciler({ config, store, accept: server.accept });
   const heartbeat = startHeartbeat({ heartbeat: config.heartbeat, store });
   const { publicUrl, adminUrl, nodesUrl, socket, doors } = server;
   log.info("gateway listening", {
@@ -117,7 +119,9 @@ export async function openGateway({
   let over: Promise<void> | undefined;
   const close = (delay: number) =>
     (over ??= (async () => {
+      const searched = reconciler.stop();
       await server.drain(delay);
+      await searched;
       published.stop();
       const loops = [announcer, sender, drainer, reaper, archiver, escalation, heartbeat, uses];
       await Promise.all(loops.map((loop) => loop?.stop()));
@@ -132,6 +136,7 @@ export async function openGateway({
     nodeStore: maskedStore(store, masks),
     drain: () => close(config.gateway.drain_delay),
     stop: async () => {
+      void reconciler.stop();
       await server.stop();
       await close(0);
     },

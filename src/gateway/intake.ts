@@ -81,7 +81,9 @@ export class Intake {
 
   /** Ends what waits of an issue, or keeps that for the store; throws as `accept` does. */
   withdraw(asked: Omit<Withdrawal, "kind">): Promise<string[] | Stored> {
-    return this.#take({ kind: "withdraw", ...asked }, () => withdraw(this.#options.store, asked));
+    const { store, masks } = this.#options;
+    const safe = { ...asked, why: masks.text(asked.why) };
+    return this.#take({ kind: "withdraw", ...safe }, () => withdraw(store, safe));
   }
 
   /** Whether a delivery can be kept while the store cannot take it. */

@@ -52,6 +52,8 @@ export interface Server {
   socket: string | null;
   doors: { source: string; url: string; header: string; proof: "token" | "signature" }[];
   state(): HealthState;
+  /** Takes an entry the way of a delivery. */
+  accept: Intake["accept"];
   /** What waits on this machine's disk for the store. */
   spool(): SpoolState;
   /** Which lists of senders' addresses are in use, and from when. */
@@ -133,6 +135,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
         proof: verify.token ? "token" : "signature",
       })),
       state: () => health.last,
+      accept: (entry) => intake.accept(entry),
       spool: () => intake.state(),
       senderLists: () => lists.facts(),
       async drain(delayMs) {

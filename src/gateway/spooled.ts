@@ -48,7 +48,7 @@ export const spooledText = (spooled: Spooled, masks: Masks): string => JSON.stri
 function masked(spooled: Spooled, masks: Masks): Spooled {
   if (spooled.kind === "accept") return { ...spooled, entry: maskedTask(spooled.entry, masks) };
   if (spooled.kind === "report") return { ...spooled, report: maskedReport(spooled.report, masks) };
-  return { ...spooled, why: masks.text(spooled.why) };
+  return spooled; // masked as it came in
 }
 
 /** The facts of a record that do not depend on its kind. */

@@ -3,6 +3,7 @@ import { hubSignature, inHeader } from "../core/verify-presets.ts";
 import { jiraComment } from "./jira-comment.ts";
 import { jiraPaths } from "./jira-facts.ts";
 import { readJira } from "./jira-read.ts";
+import { jiraSearch } from "./jira-search.ts";
 import { sampleJira } from "./jira-sample.ts";
 import { defineSource, sourceOptions } from "./source.ts";
 
@@ -20,4 +21,5 @@ export const jira = defineSource({
   read: readJira,
   sample: sampleJira,
   comment: jiraComment,
+  search: jiraSearch,
 });

@@ -7,7 +7,8 @@ import type { Probe } from "../core/probe.ts";
 import type { Announcement } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
 import { secret } from "../core/secret.ts";
-import { duration, rate } from "../core/units.ts";
+import { outboundOptions } from "../core/outbound.ts";
+import { duration, limit, rate } from "../core/units.ts";
 import type { Verify } from "../core/verify.ts";
 import { buildWhen, taskOptions } from "../core/wanted.ts";
 
@@ -72,6 +73,35 @@ export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   probes?(options: z.output<Options>): TrackerProbe[];
 }
 
+/** What every tracker's `reconcile` takes beside the account it asks as; without a token of its own it is the comment's. */
+export const searchOptions = outboundOptions.extend({
+  every: limit.prefault("5m"),
+  query: z.string().min(1, { error: "expected the tracker's own query for issues in the build state" }),
+  token: secret.optional(),
+});
+
+/** An issue that a search found, told of as a webhook would have told of the move that brought it where it is. */
+export interface FoundMove {
+  /** When it moved, epoch milliseconds. */
+  at: number;
+  body: JsonObject;
+}
+
+/** As whom a search is made, for what, and from when on (epoch milliseconds). */
+export interface Asked<Account> {
+  account: Account;
+  query: string;
+  since: number;
+}
+
+/** How this tracker is asked for issues in the build state. `cursor` is what the page before named as `next`. */
+export interface Search<Options extends z.ZodObject = z.ZodObject, Account = z.output<Options>> {
+  options: Options;
+  find(asked: Asked<Account>, cursor: string | null): Post;
+  /** Reads a 2xx reply; null where it is none of this tracker's. */
+  read(reply: Reply, cursor: string | null): { moves: FoundMove[]; next: string | null } | null;
+}
+
 /** A source's entry as the configuration has it: its own options, and its comment's where one is configured. */
 export type Entry<Options extends z.ZodObject, CommentOptions extends z.ZodObject> = z.output<Options> & {
   comment?: z.output<CommentOptions> | undefined;
@@ -101,6 +131,8 @@ export interface Source<
   /** `number` ends the issue's key, so that a caller can ask for one that was not seen before. */
   sample(options: z.output<Options>, number?: number): Sample;
   comment?: Comment<CommentOptions>;
+  /** How what a gateway missed is found again. The account is the comment's, or the search's own options. */
+  search?: Search<z.ZodObject, z.output<CommentOptions>>;
 }
 
 /** Declares a source with the types of its own options. */

@@ -17,7 +17,7 @@ const options = outboundOptions.extend({
   token: secret,
 });
 
-type Options = z.output<typeof options>;
+export type Options = z.output<typeof options>;
 
 /**
  * The comment on the issue, in under five lines of Markdown.

@@ -3,6 +3,7 @@ import { inHeader } from "../core/verify-presets.ts";
 import { defineSource, sourceOptions } from "./source.ts";
 import { youtrackComment } from "./youtrack-comment.ts";
 import { readYoutrack } from "./youtrack-read.ts";
+import { youtrackSearch } from "./youtrack-search.ts";
 import { sampleYoutrack } from "./youtrack-sample.ts";
 
 // The Webhook Triggers app: https://github.com/JetBrains/youtrack-apps/tree/main/packages/webhook-triggers-app
@@ -17,4 +18,5 @@ export const youtrack = defineSource({
   read: readYoutrack,
   sample: sampleYoutrack,
   comment: youtrackComment,
+  search: youtrackSearch,
 });

@@ -160,6 +160,16 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     ['sources.jira.task.lane: no lane "iso" (did you mean "ios"?)'],
   ],
   [
+    "a search that asks as nobody",
+    { sources: { jira: { ...door, reconcile: { query: "status = Building" } } } },
+    ["sources.jira.reconcile.site: is missing, needed where there is no comment to ask as"],
+  ],
+  [
+    "a search of its own site without a token",
+    { sources: { jira: { ...door, reconcile: { query: "status = Building", site: "https://acme.atlassian.net" } } } },
+    ["sources.jira.reconcile.token: is missing, needed beside site"],
+  ],
+  [
     "lanes of a table that nobody configured",
     {
       lanes: { ios: {} },

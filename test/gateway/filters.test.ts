@@ -1,11 +1,12 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { MeshError } from "../../src/core/error.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { butFor, eventually, openGatehouse, wanted } from "./gatehouse.ts";
+import { butFor, eventually, openGatehouse, tokens, wanted } from "./gatehouse.ts";
 
 setDefaultTimeout(60_000); // a spooled delivery waits for the disk
 
 const draggedOut = (key = "MOB-12") => wanted(key, { status: { name: "To Do" } });
+const gone = () => Promise.reject(new MeshError("unavailable", "redis at redis.example did not answer"));
 const cancelling = { cancel_when: [{ status: "To Do" }] };
 
 describe("a source with dry_run", () => {
@@ -40,6 +41,16 @@ describe("an issue that is dragged back out", () => {
     expect((await house.deliver()).body.status).toBe("queued");
   });
 
+  test("leaves no secret of ours in the reason, whoever called a status so", async () => {
+    await using house = await openGatehouse({ jira: { cancel_when: [{ status: tokens.jira }] } });
+    const { body } = await house.deliver();
+    await house.deliver(wanted("MOB-12", { status: { name: tokens.jira } }));
+    const { run } = (await house.store.show(String(body.run_id))) ?? {};
+    expect(run?.state).toBe("cancelled");
+    expect(run?.reason).toStartWith("issue withdrawn: ");
+    expect(run?.reason).not.toContain(tokens.jira);
+  });
+
   test("leaves a run alone that a node has", async () => {
     await using house = await openGatehouse({ jira: cancelling });
     const { body } = await house.deliver();
@@ -52,7 +63,6 @@ describe("an issue that is dragged back out", () => {
 
   test("is heard although the store is away, behind the move that it takes back", async () => {
     let away = true;
-    const gone = () => Promise.reject(new MeshError("unavailable", "redis at redis.example did not answer"));
     const wrap = (store: Store): Store =>
       butFor(store, {
         check: () => (away ? gone() : store.check()),

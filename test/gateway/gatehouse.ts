@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { configFrom } from "../../src/config.ts";
+import { type Config, configFrom } from "../../src/config.ts";
 import type { Json, JsonObject } from "../../src/core/json.ts";
 import type { DeliveryStep } from "../../src/gateway/outcome.ts";
 import { rulesOf } from "../../src/gateway/rules.ts";
@@ -35,6 +35,8 @@ export interface Wishes {
   gateway?: JsonObject;
   /** More keys of the jira source. */
   jira?: JsonObject;
+  /** More keys of the youtrack source. */
+  youtrack?: JsonObject;
   lane?: JsonObject;
   commitWithin?: number;
   /** The gateway's clock, epoch milliseconds. */
@@ -48,6 +50,7 @@ export interface Wishes {
 }
 
 export interface Gatehouse {
+  config: Config;
   server: Server;
   vault: Vault;
   store: Store;
@@ -106,6 +109,7 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
           token: "youtrack/inbound.token",
           build_when: [{ event: "issueUpdated", changed: { Stage: "Building" } }],
           task,
+          ...wishes.youtrack,
         },
       },
     },
@@ -132,6 +136,7 @@ async function openedIn(dir: string, wishes: Wishes): Promise<Gatehouse> {
     rmSync(dir, { recursive: true, force: true });
   };
   return {
+    config,
     server,
     store,
     vault,

@@ -1,4 +1,4 @@
--- ask: withdrawn, run_id, marks [{key, window_ms, keep_ms}], seen_at, lane, script, source, issue_key, retry_of; ARGV[3] the task (text)
+-- ask: withdrawn, run_id, marks [{key, window_ms, keep_ms, only}], seen_at, lane, script, source, issue_key, retry_of; ARGV[3] the task (text)
 local run, lane = ask.run_id, ask.lane
 local hash = key("run", run)
 if redis.call("EXISTS", hash) == 1 then return { "queued", run } end
@@ -10,11 +10,12 @@ local function is_withdrawn(twin)
 end
 
 local function within_window(mark)
+  if mark.only == "leave" then return nil end
   local said = redis.call("GET", key("mark", mark.key))
   if not said then return nil end
   local twin, first_seen = said:match("^(%S+) (%d+)$")
   if math.abs(ask.seen_at - tonumber(first_seen)) >= mark.window_ms then return nil end
-  if mark.key:sub(1, 2) == "i/" and is_withdrawn(twin) then return nil end
+  if mark.key:sub(1, 2) ~= "d/" and is_withdrawn(twin) then return nil end
   return twin
 end
 
@@ -53,6 +54,8 @@ redis.call("ZADD", key("runs"), seq, run)
 redis.call("ZADD", mates, seq, run)
 redis.call("ZADD", key("endings"), 0, run:reverse())
 put_event(run, 1, "queued", 0, 0, {})
-for _, mark in ipairs(ask.marks) do remember(mark, run) end
+for _, mark in ipairs(ask.marks) do
+  if mark.only ~= "look" then remember(mark, run) end
+end
 ring("work")
 return { "queued", run }

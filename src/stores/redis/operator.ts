@@ -202,8 +202,9 @@ async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Pr
 }
 
 // `seen_at` decides, and a delivery may come late (it lay in a spool): a mark outlives its window by a day, a canary's does not.
-const kept = ({ key, window_ms }: Mark) => ({
+const kept = ({ key, window_ms, only }: Mark) => ({
   key,
   window_ms,
+  only,
   keep_ms: key.startsWith("p/") ? window_ms : window_ms + day_ms,
 });

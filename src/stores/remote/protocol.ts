@@ -225,7 +225,11 @@ export const readLogHeaders = { next: "X-Meshmac-Next", size: "X-Meshmac-Size" }
 export const cancelAsked = z.object({ run_id: id, why: z.string().max(1000) });
 export const cancelSaid = z.object({ said: z.enum(["cancelled", "asked", "over", "unknown"]) });
 
-const mark: z.ZodType<Mark> = z.object({ key: id, window_ms: time });
+const mark: z.ZodType<Mark> = z.object({
+  key: id,
+  window_ms: time,
+  only: z.enum(["look", "leave"]).exactOptional(),
+});
 export const entrySchema: z.ZodType<Entry> = z.object({
   task: taskSchema,
   marks: z.array(mark),

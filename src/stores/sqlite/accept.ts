@@ -27,8 +27,8 @@ export function accepting(inside: Inside, { tell, end, drop }: Changes) {
   const sighting = (marks: Mark[], seen_at: number) =>
     marks.map((mark) => {
       const digest = digestOf(mark.key);
-      const before = readMark.get(withdrawn, digest);
-      const stands = before && !(before.withdrawn && mark.key.startsWith("i/"));
+      const before = mark.only === "leave" ? null : readMark.get(withdrawn, digest);
+      const stands = before && !(before.withdrawn && !mark.key.startsWith("d/"));
       const valid = stands && Math.abs(seen_at - before.first_seen) < mark.window_ms ? before : null;
       return { mark, digest, run_id: valid?.run_id ?? null };
     });
@@ -56,7 +56,9 @@ export function accepting(inside: Inside, { tell, end, drop }: Changes) {
     const added = insert.run(run_id, task.lane, line, source, issue_key, json, retry_of ?? null, now());
     const seq = Number(added.lastInsertRowid);
     tell(seq);
-    for (const { mark, digest } of sightings) remember(digest, run_id, seen_at, mark.window_ms);
+    for (const { mark, digest } of sightings) {
+      if (mark.only !== "look") remember(digest, run_id, seen_at, mark.window_ms);
+    }
     if (retry_of) drop(retry_of);
     if (lane.cancel_previous && issue_key !== "") {
       const why = `newer run ${run_id}`;

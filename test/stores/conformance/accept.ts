@@ -84,6 +84,22 @@ export function accepting(open: Open): void {
     );
 
     test(
+      "compares a mark that is only left with nothing, and leaves none that is only looked for",
+      withStore(open, async ({ node }) => {
+        const key = `r/${intent().key.slice(2)}`;
+        const look: Mark = { key, window_ms: day, only: "look" };
+        const leave: Mark = { key, window_ms: day, only: "leave" };
+        expect((await accept(node, [look])).status).toBe("queued");
+        expect((await accept(node, [look])).status).toBe("queued");
+        const found = await accept(node, [leave]);
+        expect(found.status).toBe("queued");
+        expect(await accept(node, [look], day - 1000)).toEqual({ status: "duplicate", run_id: found.run_id });
+        expect((await accept(node, [leave], 1000)).status).toBe("queued");
+        expect((await accept(node, [look], day + 1000)).status).toBe("queued");
+      }),
+    );
+
+    test(
       "counts an intent's window from first sight, whatever came between",
       withStore(open, async ({ node }) => {
         await accept(node, [intent()]);
