@@ -1,26 +1,7 @@
-import { z } from "zod";
+import type { IssuePaths } from "../core/issue-paths.ts";
 import { at, isObject, type Json, type JsonObject, text } from "../core/json.ts";
 
-const path = z.string().regex(/^[^.\s]+(\.[^.\s]+)*$/, { error: "expected a dotted path like issue.key" });
-
-/** Where Custom data keeps what we read, as dotted paths from the top of the body. The usual names need no path. */
-export const jiraPaths = z.strictObject({
-  issue_key: path.optional(),
-  issue_id: path.optional(),
-  event: path.optional(),
-  project: path.optional(),
-  status: path.optional(),
-  labels: path.optional(),
-  components: path.optional(),
-  issue_type: path.optional(),
-  summary: path.optional(),
-  requested_by: path.optional(),
-  delivery_id: path.optional(),
-  transition_id: path.optional(),
-});
-
-export type JiraPaths = z.output<typeof jiraPaths>;
-export type Fact = keyof JiraPaths;
+export type Fact = keyof IssuePaths;
 
 // What public guides for "Send web request" call things; looked for in the body, its `issue` and its `client_payload`.
 const aliases: Record<Fact, readonly string[]> = {
@@ -54,13 +35,13 @@ export class JiraFacts {
   /** The issue object, or an empty one where the body only names the issue. */
   readonly issue: JsonObject;
   readonly #body: JsonObject;
-  readonly #paths: JiraPaths;
+  readonly #paths: IssuePaths;
   readonly #fields: JsonObject | undefined;
   readonly #bodyFirst: JsonObject[];
   /** Where the issue's own names are looked for: the `id` of a Custom data body may be anything. */
   readonly #issueFirst: JsonObject[];
 
-  constructor(body: JsonObject, paths: JiraPaths = {}) {
+  constructor(body: JsonObject, paths: IssuePaths = {}) {
     this.#body = body;
     this.#paths = paths;
     const { issue, client_payload: payload } = body;

@@ -2,11 +2,12 @@ import { isObject, type Json, type JsonObject, text } from "../core/json.ts";
 import { hasMarker } from "../core/marker.ts";
 import { isIssueName, Malformed, type Move, type Seen } from "../core/move.ts";
 import { namesIn } from "../core/words.ts";
-import { JiraFacts, type JiraPaths } from "./jira-facts.ts";
+import type { IssuePaths } from "../core/issue-paths.ts";
+import { JiraFacts } from "./jira-facts.ts";
 
 /** What reading needs of the configuration. */
 export interface JiraReading {
-  paths?: JiraPaths | undefined;
+  paths?: IssuePaths | undefined;
   comment?: { site: string; email?: string | undefined } | undefined;
 }
 

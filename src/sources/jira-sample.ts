@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from "../core/json.ts";
 import { firstSatisfied, neededPath, put } from "../core/sample.ts";
 import type { BuildWhen } from "../core/wanted.ts";
-import { type JiraPaths, jiraPaths } from "./jira-facts.ts";
+import { type IssuePaths, issuePaths } from "../core/issue-paths.ts";
 import { type JiraReading, readJira } from "./jira-read.ts";
 import type { Sample, TrackerOptions } from "./source.ts";
 
@@ -81,9 +81,9 @@ function changelogFor({ status, labels, components, issue_type, changed }: Build
 }
 
 /** Custom data with every configured path filled in, and the usual names where none is configured. */
-function custom(entry: BuildWhen, paths: JiraPaths, number: number): JsonObject {
+function custom(entry: BuildWhen, paths: IssuePaths, number: number): JsonObject {
   const body: JsonObject = {};
-  const values: Partial<Record<keyof JiraPaths, string | undefined>> = {
+  const values: Partial<Record<keyof IssuePaths, string | undefined>> = {
     issue_key: keyOf(entry, number),
     event: entry.event?.[0],
     project: entry.project?.[0],
@@ -94,7 +94,7 @@ function custom(entry: BuildWhen, paths: JiraPaths, number: number): JsonObject 
     summary: "a sample issue",
     requested_by: person.displayName,
   };
-  for (const fact of jiraPaths.keyof().options) {
+  for (const fact of issuePaths.keyof().options) {
     const value = values[fact];
     if (value !== undefined) put(body, paths[fact] ?? fact, value);
   }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { hubSignature, inHeader } from "../core/verify-presets.ts";
 import { jiraComment } from "./jira-comment.ts";
-import { jiraPaths } from "./jira-facts.ts";
+import { issuePaths } from "../core/issue-paths.ts";
 import { readJira } from "./jira-read.ts";
 import { jiraSearch } from "./jira-search.ts";
 import { sampleJira } from "./jira-sample.ts";
@@ -11,7 +11,7 @@ import { defineSource, sourceOptions } from "./source.ts";
 // Native webhooks: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 export const jira = defineSource({
   kind: "jira",
-  options: sourceOptions.extend({ kind: z.literal("jira"), paths: jiraPaths.optional() }),
+  options: sourceOptions.extend({ kind: z.literal("jira"), paths: issuePaths.optional() }),
   verify: ({ header }) => ({
     ...inHeader(header ?? "X-Meshmac-Jira-Token"),
     signature: hubSignature("X-Hub-Signature"),

@@ -5,31 +5,12 @@ import { hasMarker } from "../core/marker.ts";
 import { isIssueName, Malformed, type Move, type Seen } from "../core/move.ts";
 import type { Report } from "../core/records.ts";
 import { reportIf, type ReportWhen } from "../core/report-when.ts";
+import type { IssuePaths } from "../core/issue-paths.ts";
 import { take } from "../core/take.ts";
 import { deliveryIdIn } from "../core/verify.ts";
 import { type Taken, taken, words } from "../core/wanted.ts";
 import { namesIn } from "../core/words.ts";
 import { verifyOf } from "./webhook-verify.ts";
-
-const path = z.string().regex(/^[^.\s]+(\.[^.\s]+)*$/, { error: "expected a dotted path like issue.key" });
-
-/** Where a body keeps what we read of an issue, as dotted paths; each is looked for under its own name where none is said. */
-export const webhookPaths = z.strictObject({
-  issue_key: path.optional(),
-  issue_id: path.optional(),
-  event: path.optional(),
-  project: path.optional(),
-  status: path.optional(),
-  labels: path.optional(),
-  components: path.optional(),
-  issue_type: path.optional(),
-  summary: path.optional(),
-  requested_by: path.optional(),
-  delivery_id: path.optional(),
-  transition_id: path.optional(),
-});
-
-export type WebhookPaths = z.output<typeof webhookPaths>;
 
 const under = (name: string) => taken.prefault({ from: name });
 
@@ -54,7 +35,7 @@ export type WebhookReport = z.output<typeof webhookReport>;
 export interface WebhookReading {
   verify?: Parameters<typeof verifyOf>[0]["verify"];
   header?: string | undefined;
-  paths: WebhookPaths;
+  paths: IssuePaths;
   report?: WebhookReport | undefined;
   report_when?: ReportWhen[] | undefined;
 }
@@ -111,8 +92,8 @@ function stateOf(said: string, states: WebhookReport["states"]): Report["state"]
 }
 
 function moved(body: JsonObject, headers: Headers, options: WebhookReading): Seen {
-  const fact = (name: keyof WebhookPaths): Json | undefined => at(body, options.paths[name] ?? name);
-  const word = (name: keyof WebhookPaths): string => text(fact(name)).trim();
+  const fact = (name: keyof IssuePaths): Json | undefined => at(body, options.paths[name] ?? name);
+  const word = (name: keyof IssuePaths): string => text(fact(name)).trim();
   const issueKey = word("issue_key");
   if (issueKey === "") throw lacksKey(options);
   if (!isIssueName(issueKey)) throw badKey();

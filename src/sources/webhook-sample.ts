@@ -2,7 +2,8 @@ import type { JsonObject } from "../core/json.ts";
 import { firstSatisfied, neededPath, put } from "../core/sample.ts";
 import type { BuildWhen, Taken } from "../core/wanted.ts";
 import type { Sample, SourceOptions } from "./source.ts";
-import { readWebhook, type WebhookPaths, type WebhookReading } from "./webhook-read.ts";
+import type { IssuePaths } from "../core/issue-paths.ts";
+import { readWebhook, type WebhookReading } from "./webhook-read.ts";
 
 const headers = { "Content-Type": "application/json" };
 
@@ -19,7 +20,7 @@ export function sampleWebhook(options: SourceOptions & WebhookReading, number = 
 
 function bodyFor(entry: BuildWhen, { paths, task }: SourceOptions & WebhookReading, number: number): JsonObject {
   const body: JsonObject = {};
-  const say = (fact: keyof WebhookPaths, value: string | undefined) => {
+  const say = (fact: keyof IssuePaths, value: string | undefined) => {
     if (value !== undefined) put(body, paths[fact] ?? fact, value);
   };
   say("issue_key", `${entry.project?.[0]?.match(/^[A-Za-z]\w{0,20}$/)?.[0] ?? "MOB"}-${number}`);

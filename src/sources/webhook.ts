@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { reportWhen } from "../core/report-when.ts";
 import { defineSource, reporterOptions } from "./source.ts";
-import { readWebhook, webhookPaths, webhookReport } from "./webhook-read.ts";
+import { issuePaths } from "../core/issue-paths.ts";
+import { readWebhook, webhookReport } from "./webhook-read.ts";
 import { sampleWebhook } from "./webhook-sample.ts";
 import { verifyOf, webhookVerify } from "./webhook-verify.ts";
 
@@ -11,7 +12,7 @@ export const webhook = defineSource({
   options: reporterOptions.extend({
     kind: z.literal("webhook"),
     verify: webhookVerify.optional(),
-    paths: webhookPaths.default({}),
+    paths: issuePaths.default({}),
     report: webhookReport.optional(),
     report_when: z.array(reportWhen).optional(),
   }),
