@@ -7,6 +7,7 @@ import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Lane, Lease, Store } from "../../src/stores/store.ts";
 import { startRedis } from "../fakes/redis-server.ts";
 import { askOf, heldOf, laneOf, resultOf, rulesOf, seenAt, taskOf } from "../stores/conformance/given.ts";
+import { diceOf } from "./dice.ts";
 
 // A pool of many nodes, lanes with limits, and counted locks that hosted CI wants too. Each node says what it runs when it
 // begins and when it ends; the sum of what they say may at no instant exceed a limit or a lock. `CHAOS_TASKS=5000` for more.
@@ -62,17 +63,6 @@ class Ledger {
   #take(name: string): void {
     this.#now.set(name, (this.#now.get(name) ?? 0) - 1);
   }
-}
-
-/** A generator of numbers in [0, 1) that repeats itself (mulberry32). */
-function diceOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** The work of a script: some milliseconds, so that much goes on at the same time. */
