@@ -113,6 +113,7 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   const { script, shipped, resultFile } = ready;
   const held: Held = { run_id: lease.task.run_id, attempt: lease.attempt };
   const started_at = house.clock.now();
+  const since = house.clock.monotonic();
   const pump = new Pump(house, shipped, script.output, lease.log_limit);
   const awake = keepAwake(house.caffeinate, script.pid);
   script.go();
@@ -121,7 +122,8 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
 
   const { cause, kin } = await endOf(house, lease, heartbeat, script, asks);
   const ended = await script.exited;
-  const ended_at = house.clock.now(); // how long its output takes to arrive is not its time
+  // How long its output takes to arrive is not its time; nor is a wall clock that was set meanwhile.
+  const ended_at = started_at + Math.round(house.clock.monotonic() - since);
   script.signal("SIGKILL"); // whoever of the group is left
   await endStragglers({ group: script.pid, ...held }, kin);
   awake.end();
