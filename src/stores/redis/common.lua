@@ -6,6 +6,8 @@ local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Milliseconds with their fraction: what happened first in one millisecond is due first.
 local moment = time[1] * 1000 + time[2] / 1000
+-- As text: Redis writes a Lua number with 17 digits, and takes longer over it than over most commands.
+local now_text = string.format("%.0f", now)
 
 local function key(kind, of, at)
   if at then return prefix .. kind .. ":" .. of .. ":" .. at end
@@ -24,14 +26,27 @@ local defaults = {
   log_limit = 67108864,
   gateways_ms = 86400000,
 }
+local published
+local function published_as(name)
+  if not published then
+    published = {}
+    local all = redis.call("HGETALL", key("settings"))
+    for i = 1, #all, 2 do published[all[i]] = all[i + 1] end
+  end
+  return published[name]
+end
 local function setting(name)
-  return tonumber(field(key("settings"), name)) or defaults[name]
+  return tonumber(published_as(name)) or defaults[name]
 end
 
+-- What is read here is not changed by the script that reads it, so once is enough for all that it is asked.
+local rules = {}
 local function lane_rules(lane)
-  local said = field(key("lanes"), lane)
-  if said then return cjson.decode(said) end
-  return { needs = {}, priority = 0, timeout_ms = 3600000, max_lost = 3, locks = {} }
+  if not rules[lane] then
+    local said = field(key("lanes"), lane)
+    rules[lane] = said and cjson.decode(said) or { needs = {}, priority = 0, timeout_ms = 3600000, max_lost = 3, locks = {} }
+  end
+  return rules[lane]
 end
 
 -- Who holds a lock from outside, or wants it: {token, lock, node, since, till, held}, but for those whose time is over.
@@ -55,11 +70,14 @@ local function places(lock, asked_at, holds)
 end
 
 local function capacities()
-  return cjson.decode(field(key("settings"), "locks") or "{}")
+  return cjson.decode(published_as("locks") or "{}")
 end
 
--- A bell keeps only its last stroke: who listens learns that something happened, not what.
+-- A bell keeps only its last stroke: who listens learns that something happened, not what, and only after this script.
+local rung = {}
 local function ring(kind)
+  if rung[kind] then return end
+  rung[kind] = true
   redis.call("XADD", key("bell", kind), "MAXLEN", 1, "*", "rung", 1)
 end
 
@@ -70,27 +88,36 @@ end
 
 -- Who waits for a stirring learns of it when the event can be read.
 local function put_event(run, seq, state, attempt, lost, more)
-  redis.call("XADD", key("events"), "*", "subject", run, "seq", seq, "state", state, "at", now,
+  redis.call("XADD", key("events"), "*", "subject", run, "seq", seq, "state", state, "at", now_text,
     "attempt", attempt, "lost", lost, unpack(more))
   ring("events")
 end
 
--- Tells of a run's new state, in the very step that changed it. `untold` counts what is left to tell: till then it stays.
-local function tell(run, state, reason, result)
-  local hash = key("run", run)
-  local seq = redis.call("HINCRBY", hash, "told", 1)
-  redis.call("HINCRBY", hash, "untold", 1)
-  local h = redis.call("HMGET", hash, "attempt", "lost", "node", "started_at")
-  put_event(run, seq, state, h[1], h[2],
-    { "node", h[3] or "", "started_at", h[4] or "", "reason", reason or "", "result", result or "" })
+-- What the steps of a run read of it, at once; nil where it has none.
+local run_fields = {
+  "state", "attempt", "lost", "node", "lane", "script", "locks", "seq", "told", "untold", "started_at", "cancel",
+  "line", "entry", "ended_by", "queued_at", "lock_since",
+}
+local function read_run(id)
+  local values = redis.call("HMGET", key("run", id), unpack(run_fields))
+  local run = { id = id }
+  for i, name in ipairs(run_fields) do run[name] = values[i] or nil end
+  return run
 end
 
-local function move(run, from, to)
-  local hash = key("run", run)
-  local seq = field(hash, "seq")
-  redis.call("ZREM", key("in", from), run)
-  redis.call("ZADD", key("in", to), seq, run)
-  redis.call("HSET", hash, "state", to)
+-- Moves a run to a state, with what else changes of it: name, value …
+local function move(run, state, ...)
+  redis.call("ZREM", key("in", run.state), run.id)
+  redis.call("ZADD", key("in", state), run.seq, run.id)
+  redis.call("HSET", key("run", run.id), "state", state, ...)
+  run.state = state
+end
+
+-- Moves a run and tells of it in the same step. `untold` counts what is left to tell: till then the run stays.
+local function become(run, state, reason, result, ...)
+  move(run, state, "told", run.told + 1, "untold", run.untold + 1, ...)
+  put_event(run.id, run.told + 1, state, run.attempt, run.lost,
+    { "node", run.node or "", "started_at", run.started_at or "", "reason", reason or "", "result", result or "" })
 end
 
 local function forget_empty_line(lane)
@@ -111,49 +138,44 @@ end
 
 -- From here on only its late rest is taken, and all of it is drained.
 local function end_log(run, attempt)
-  redis.call("HSET", key("logged", run, attempt), "until", now + late_logs_ms)
+  redis.call("HSET", key("logged", run, attempt), "until", string.format("%.0f", now + late_logs_ms))
   if redis.call("PEXPIRE", key("log", run, attempt), setting("logs_ms")) == 1 then ask_drain(run, attempt) end
 end
 
 -- Frees everything that lives and dies with a lease.
 local function leave(run)
-  local h = redis.call("HMGET", key("run", run), "lane", "locks", "node", "attempt")
-  redis.call("ZREM", key("leased"), run)
-  redis.call("SREM", key("running", h[1]), run)
-  redis.call("SREM", key("on", h[3]), run)
-  for _, lock in ipairs(cjson.decode(h[2] or "[]")) do redis.call("SREM", key("held", lock), run) end
-  end_log(run, h[4])
+  redis.call("ZREM", key("leased"), run.id)
+  redis.call("SREM", key("running", run.lane), run.id)
+  redis.call("HDEL", key("leases", run.node), run.id)
+  if run.locks and run.locks ~= "[]" then
+    for _, lock in ipairs(cjson.decode(run.locks)) do redis.call("SREM", key("held", lock), run.id) end
+  end
+  end_log(run.id, run.attempt)
 end
 
-local function over(run, from, state, reason, result)
-  move(run, from, state)
-  redis.call("HSET", key("run", run), "ended_at", now, "reason", reason or "", "result", result or "")
-  redis.call("ZADD", key("ended"), now, run)
-  tell(run, state, reason, result)
+local function over(run, state, reason, result, ...)
+  become(run, state, reason, result, "ended_at", now_text, "reason", reason or "", "result", result or "", ...)
+  redis.call("ZADD", key("ended"), now_text, run.id)
 end
 
--- A run that comes back lines up before all that wait for their first attempt.
-local function queue_again(run)
-  local hash = key("run", run)
-  local h = redis.call("HMGET", hash, "lane", "script")
-  move(run, "running", "queued")
-  local entry = redis.call("XADD", key("again", h[1]), "*", "run", run, "script", h[2])
-  redis.call("HSET", hash, "line", "again", "entry", entry)
-  redis.call("HDEL", hash, "node", "token", "locks")
-  redis.call("SADD", key("lines"), h[1])
+-- A run that comes back lines up before all that wait for their first attempt; nobody is told, it was queued before.
+local function queue_again(run, ...)
+  local entry = redis.call("XADD", key("again", run.lane), "*", "run", run.id, "script", run.script)
+  move(run, "queued", "line", "again", "entry", entry, ...)
+  redis.call("HDEL", key("run", run.id), "node", "token", "locks")
+  redis.call("SADD", key("lines"), run.lane)
 end
 
 -- Takes a lease away because it ran out, or because its process is gone.
-local function lose(run)
-  local hash = key("run", run)
+local function lose(id)
+  local run = read_run(id)
   leave(run)
   ring("stop")
-  local lost = redis.call("HINCRBY", hash, "lost", 1)
-  local cancelled = field(hash, "cancel")
-  if cancelled then
-    over(run, "running", "cancelled", cancelled)
-  elseif lost >= lane_rules(field(hash, "lane")).max_lost then
-    over(run, "running", "dead", "lost " .. lost .. (lost == 1 and " time" or " times"))
+  run.lost = redis.call("HINCRBY", key("run", id), "lost", 1)
+  if run.cancel then
+    over(run, "cancelled", run.cancel)
+  elseif run.lost >= lane_rules(run.lane).max_lost then
+    over(run, "dead", "lost " .. run.lost .. (run.lost == 1 and " time" or " times"))
   else
     queue_again(run)
   end
@@ -166,18 +188,17 @@ local function reap()
   return #late
 end
 
-local function cancel(run, why)
-  local hash = key("run", run)
-  local h = redis.call("HMGET", hash, "state", "lane", "line", "entry")
-  if not h[1] then return "unknown" end
-  if h[1] == "queued" then
-    redis.call("XDEL", key(h[3], h[2]), h[4])
-    forget_empty_line(h[2])
-    redis.call("HSET", hash, "cancel", why)
-    over(run, "queued", "cancelled", why)
+local function cancel(id, why)
+  local run = read_run(id)
+  if not run.state then return "unknown" end
+  if run.state == "queued" then
+    redis.call("XDEL", key(run.line, run.lane), run.entry)
+    forget_empty_line(run.lane)
+    redis.call("HSET", key("run", id), "cancel", why)
+    over(run, "cancelled", why)
     return "cancelled"
-  elseif h[1] == "running" then
-    redis.call("HSETNX", hash, "cancel", why)
+  elseif run.state == "running" then
+    redis.call("HSETNX", key("run", id), "cancel", why)
     ring("stop")
     return "asked"
   end

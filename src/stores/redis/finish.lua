@@ -1,19 +1,17 @@
 -- ask: run_id, attempt, node, state (`queued` hands back: the fence moves on, `lost` does not), reason, result (text)
-local run, hash = ask.run_id, key("run", ask.run_id)
-if tonumber(field(hash, "ended_by")) == ask.attempt then return "ok" end
-if not holds(ask.node, run, ask.attempt) then return "stale" end
+local function finish(ask)
+  local run = read_run(ask.run_id)
+  if tonumber(run.ended_by) == ask.attempt then return "ok" end
+  if run.state ~= "running" or run.node ~= ask.node or tonumber(run.attempt) ~= ask.attempt then return "stale" end
 
-leave(run)
-redis.call("HSET", hash, "ended_by", ask.attempt)
-local cancelled = field(hash, "cancel")
-if ask.state == "queued" and cancelled then
-  over(run, "running", "cancelled", cancelled, ask.result)
-elseif ask.state == "queued" then
-  queue_again(run)
-elseif ask.state == "cancelled" then
-  over(run, "running", "cancelled", cancelled or ask.reason, ask.result)
-else
-  over(run, "running", ask.state, ask.reason, ask.result)
+  leave(run)
+  if ask.state == "queued" and not run.cancel then
+    queue_again(run, "ended_by", ask.attempt)
+  elseif ask.state == "queued" or ask.state == "cancelled" then
+    over(run, "cancelled", run.cancel or ask.reason, ask.result, "ended_by", ask.attempt)
+  else
+    over(run, ask.state, ask.reason, ask.result, "ended_by", ask.attempt)
+  end
+  ring_if_work_waits()
+  return "ok"
 end
-ring_if_work_waits()
-return "ok"

@@ -1,15 +1,6 @@
 -- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…]
 -- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out} | {}
-local node, token = ask.node, ask.token
-local ttl = setting("ttl_ms")
-
-local function answer(run)
-  local h = redis.call("HMGET", key("run", run), "attempt", "task", "lane")
-  return {
-    h[1], h[2], ttl, setting("heartbeat_ms"), setting("fence_ms"),
-    lane_rules(h[3]).timeout_ms, field(key("settings"), "admin_url") or "", setting("log_limit"),
-  }
-end
+local function lease_end() return string.format("%.0f", now + setting("ttl_ms")) end
 
 local function set_of(list)
   local set = {}
@@ -17,43 +8,57 @@ local function set_of(list)
   return set
 end
 
+-- What neither a lease nor a finish changes: read once for all that one script is asked.
+local pool
+local function look_around()
+  if pool then return end
+  pool = {
+    capacity = capacities(),
+    holds = holds_now(),
+    paused = set_of(redis.call("HKEYS", key("paused"))),
+    drained = set_of(redis.call("HKEYS", key("drained"))),
+  }
+  reap()
+end
+
+local function answer(run, attempt, lane)
+  return {
+    attempt, field(key("run", run), "task"), setting("ttl_ms"), setting("heartbeat_ms"), setting("fence_ms"),
+    lane_rules(lane).timeout_ms, published_as("admin_url") or "", setting("log_limit"),
+  }
+end
+
 -- A lease that runs out is work for who waits, and so is a lock held from outside: when that will be, at the earliest.
-local function nothing(holds)
+local function nothing()
   local first = tonumber(redis.call("ZRANGE", key("leased"), 0, 0, "WITHSCORES")[2])
-  for _, hold in ipairs(holds or {}) do
+  for _, hold in ipairs(pool.holds) do
     if not first or hold.till < first then first = hold.till end
   end
   return first and { math.max(0, first - now) } or {}
 end
 
-reap()
-redis.call("HSET", key("nodes"), node, ask.facts)
-redis.call("ZADD", key("nodes_seen"), now, node)
-
 local function place_in(given) return given:match("^(.*)%.") or "" end
 
--- What the node holds and neither names nor asks for ran out with its process, unless it was leased to another place.
-local same
-local holding = set_of(ask.holding)
-for _, run in ipairs(redis.call("SMEMBERS", key("on", node))) do
-  local h = redis.call("HMGET", key("run", run), "attempt", "token")
-  if h[2] == token then
-    same = run
-  elseif place_in(h[2] or "") == place_in(token) and not holding[run .. " " .. h[1]] then
-    lose(run)
-    ring_if_work_waits()
+-- What the node holds and neither names nor asks for ran out with its process, unless it was leased to another place. Answers
+-- the run and attempt that this very token has already.
+local function settle_node(ask)
+  local same, same_attempt
+  local holding = set_of(ask.holding)
+  local leases = redis.call("HGETALL", key("leases", ask.node))
+  for i = 1, #leases, 2 do
+    local run = leases[i]
+    local attempt, token = leases[i + 1]:match("^(%d+) (.*)$")
+    if token == ask.token then
+      same, same_attempt = run, attempt
+    elseif place_in(token) == place_in(ask.token) and not holding[run .. " " .. attempt] then
+      lose(run)
+      ring_if_work_waits()
+    end
   end
+  return same, same_attempt
 end
-if same then
-  redis.call("ZADD", key("leased"), now + ttl, same)
-  return answer(same)
-end
-if redis.call("HEXISTS", key("drained"), node) == 1 then return nothing() end
 
-local labels, scripts = set_of(ask.labels), set_of(ask.scripts)
-local capacity, holds = capacities(), holds_now()
-
-local function fits(needs)
+local function fits(needs, labels)
   for _, need in ipairs(needs) do
     if need:sub(1, 1) == "!" then
       if labels[need:sub(2)] then return false end
@@ -64,35 +69,35 @@ local function fits(needs)
   return true
 end
 
-local function has_room(lane, rules)
-  return redis.call("HEXISTS", key("paused"), lane) == 0
-    and not (rules.limit and redis.call("SCARD", key("running", lane)) >= rules.limit)
+local function has_room(lane, limit)
+  return not pool.paused[lane] and not (limit and redis.call("SCARD", key("running", lane)) >= limit)
 end
 
--- Those whom only locks have kept waiting for five minutes: their locks are kept free for them, against every later claim.
-local patient, patience_ms = {}, 300000
+local patience_ms = 300000
 
-local function is_locked(locks, queued_at)
+-- `patient` are those whom only locks have kept waiting for five minutes: their locks are kept free for them, against every
+-- later claim.
+local function is_locked(locks, queued_at, patient)
   for _, lock in ipairs(locks) do
-    local taken = places(lock, queued_at, holds)
+    local taken = places(lock, queued_at, pool.holds)
     for _, other in ipairs(patient) do
       for _, kept in ipairs(other.locks) do
         if kept == lock then taken = taken + 1 end
       end
     end
-    if taken >= (capacity[lock] or 1) then return true end
+    if taken >= (pool.capacity[lock] or 1) then return true end
   end
   return false
 end
 
--- The first run of a line whose script this node has; looks some 1,000 deep. The very first nearly always fits, and a
+-- The first run of a line whose script is one of these; looks some 1,000 deep. The very first nearly always fits, and a
 -- hundred of them cost more than all the rest of a lease.
-local function first_of(line, lane)
+local function first_of(line, lane, scripts)
   local from, count = "-", 1
   for _ = 1, 11 do
     local entries = redis.call("XRANGE", key(line, lane), from, "+", "COUNT", count)
     for _, entry in ipairs(entries) do
-      if scripts[entry[2][4]] then return { line = line, lane = lane, entry = entry[1], run = entry[2][2] } end
+      if scripts[entry[2][4]] then return entry[2][2] end
     end
     if #entries < count then return nil end
     from, count = "(" .. entries[count][1], 100
@@ -100,30 +105,30 @@ local function first_of(line, lane)
 end
 
 -- Notes from when to when only a lock kept a run waiting.
-local function note_wait(run, since, locked)
-  local hash = key("run", run)
-  if locked and not since then
-    redis.call("HSET", hash, "lock_since", now)
-  elseif since and not locked then
-    redis.call("HINCRBY", hash, "lock_wait", string.format("%.0f", now - since))
+local function note_wait(run, locked)
+  local hash = key("run", run.id)
+  if locked and not run.lock_since then
+    redis.call("HSET", hash, "lock_since", now_text)
+  elseif run.lock_since and not locked then
+    redis.call("HINCRBY", hash, "lock_wait", string.format("%.0f", now - run.lock_since))
     redis.call("HDEL", hash, "lock_since")
   end
 end
 
--- The next run of a lane that fits this node, or nil.
-local function next_of(lane)
+-- The next run of a lane that fits such a node, or nil.
+local function next_of(lane, labels, scripts)
   local rules = lane_rules(lane)
-  if not fits(rules.needs) then return nil end
-  local room = has_room(lane, rules)
+  if not fits(rules.needs, labels) then return nil end
+  local room = has_room(lane, rules.limit)
   -- One that has no room waits for no lock, and need not be looked at where no lock could be noted.
   if not room and #rules.locks == 0 then return nil end
-  local first = first_of("again", lane) or first_of("wait", lane)
-  if not first then return nil end
-  local h = redis.call("HMGET", key("run", first.run), "queued_at", "seq", "lock_since")
-  first.queued_at, first.seq, first.lock_since = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
-  first.claim = first.queued_at - rules.priority * 60000
-  first.priority, first.locks, first.room = rules.priority, rules.locks, room
-  return first
+  local id = first_of("again", lane, scripts) or first_of("wait", lane, scripts)
+  if not id then return nil end
+  local run = read_run(id)
+  run.queued_at, run.seq, run.lock_since = tonumber(run.queued_at), tonumber(run.seq), tonumber(run.lock_since)
+  run.claim = run.queued_at - rules.priority * 60000
+  run.priority, run.locks, run.room = rules.priority, rules.locks, room
+  return run
 end
 
 -- The run that has waited longest goes first, a step of priority counting as a minute; lanes of its priority take turns.
@@ -137,37 +142,55 @@ local function least(list, rank)
   return best
 end
 
-local fitting, candidates = {}, {}
-for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do fitting[#fitting + 1] = next_of(lane) end
-table.sort(fitting, function(a, b) return a.claim < b.claim end)
-for _, one in ipairs(fitting) do
-  local locked = one.room and is_locked(one.locks, one.queued_at)
-  note_wait(one.run, one.lock_since, locked)
-  if locked and one.lock_since and now - one.lock_since >= patience_ms then patient[#patient + 1] = one end
-  if one.room and not locked then candidates[#candidates + 1] = one end
-end
-local first = least(candidates, function(one) return one.claim end)
-if not first then return nothing(holds) end
-local equals = {}
-for _, one in ipairs(candidates) do
-  if one.priority == first.priority then equals[#equals + 1] = one end
-end
-local best = #equals == 1 and first or least(equals, function(one)
-  return math.max(one.queued_at, tonumber(field(key("turns"), one.lane)) or 0)
-end)
+local function choose(labels, scripts)
+  local fitting, candidates, patient = {}, {}, {}
+  for _, lane in ipairs(redis.call("SMEMBERS", key("lines"))) do
+    fitting[#fitting + 1] = next_of(lane, labels, scripts)
+  end
+  if #fitting > 1 then table.sort(fitting, function(a, b) return a.claim < b.claim end) end
+  for _, run in ipairs(fitting) do
+    local locked = run.room and is_locked(run.locks, run.queued_at, patient)
+    note_wait(run, locked)
+    if locked and run.lock_since and now - run.lock_since >= patience_ms then patient[#patient + 1] = run end
+    if run.room and not locked then candidates[#candidates + 1] = run end
+  end
+  if #candidates < 2 then return candidates[1] end
 
-local run, hash = best.run, key("run", best.run)
-redis.call("XDEL", key(best.line, best.lane), best.entry)
-forget_empty_line(best.lane)
-for _, lock in ipairs(best.locks) do redis.call("SADD", key("held", lock), run) end
-redis.call("SADD", key("running", best.lane), run)
-redis.call("HSET", key("turns"), best.lane, string.format("%.3f", moment))
-redis.call("SADD", key("on", node), run)
-redis.call("ZADD", key("leased"), now + ttl, run)
-redis.call("HSET", hash, "node", node, "token", token, "started_at", now,
-  "locks", #best.locks > 0 and cjson.encode(best.locks) or "[]")
-local attempt = redis.call("HINCRBY", hash, "attempt", 1)
-redis.call("HSET", key("logged", run, tostring(attempt)), "node", node, "taken", 0, "size", 0, "trimmed", 0)
-move(run, "queued", "running")
-tell(run, "running")
-return answer(run)
+  local first = least(candidates, function(run) return run.claim end)
+  local equals = {}
+  for _, run in ipairs(candidates) do
+    if run.priority == first.priority then equals[#equals + 1] = run end
+  end
+  return #equals == 1 and first or least(equals, function(run)
+    return math.max(run.queued_at, tonumber(field(key("turns"), run.lane)) or 0)
+  end)
+end
+
+local function lease(ask)
+  local node = ask.node
+  look_around()
+  redis.call("HSET", key("nodes"), node, ask.facts)
+  redis.call("ZADD", key("nodes_seen"), now_text, node)
+  local same, attempt = settle_node(ask)
+  if same then
+    redis.call("ZADD", key("leased"), lease_end(), same)
+    return answer(same, attempt, field(key("run", same), "lane"))
+  end
+  if pool.drained[node] then return nothing() end
+  local run = choose(set_of(ask.labels), set_of(ask.scripts))
+  if not run then return nothing() end
+
+  redis.call("XDEL", key(run.line, run.lane), run.entry)
+  forget_empty_line(run.lane)
+  for _, lock in ipairs(run.locks) do redis.call("SADD", key("held", lock), run.id) end
+  redis.call("SADD", key("running", run.lane), run.id)
+  redis.call("HSET", key("turns"), run.lane, string.format("%.3f", moment))
+  moment = moment + 0.001 -- the next lease of this script comes after this one
+  run.attempt, run.node, run.started_at = string.format("%d", run.attempt + 1), node, now_text
+  redis.call("HSET", key("leases", node), run.id, run.attempt .. " " .. ask.token)
+  redis.call("ZADD", key("leased"), lease_end(), run.id)
+  redis.call("HSET", key("logged", run.id, run.attempt), "node", node, "taken", "0", "size", "0", "trimmed", "0")
+  become(run, "running", nil, nil, "node", node, "attempt", run.attempt, "started_at", now_text,
+    "locks", #run.locks > 0 and cjson.encode(run.locks) or "[]")
+  return answer(run.id, run.attempt, run.lane)
+end

@@ -2,6 +2,7 @@ import type { Report, Result } from "../../core/records.ts";
 import type { Held, Lease, LeaseAsk, LogChunk, NodeStore, Renewal, Wait, Word } from "../store.ts";
 import type { Bell, Bells } from "./bells.ts";
 import type { Link } from "./link.ts";
+import { Turns } from "./turns.ts";
 import { held, list, text, texts } from "./rows.ts";
 
 /** What Redis holds of one attempt's log until a gateway has drained it. */
@@ -12,9 +13,10 @@ const recheck_ms = 20_000;
 
 /** Makes a node's verbs. */
 export function nodeVerbs(link: Link, bells: Bells): Omit<NodeStore, "close"> {
+  const turns = new Turns(link);
   return {
-    lease: (ask, wait) => until("work", bells, wait, () => lease(link, ask)),
-    renew: (node, runs, wait) => until("stop", bells, wait, () => renew(link, node, runs)),
+    lease: (ask, wait) => until("work", bells, wait, () => lease(turns, ask)),
+    renew: (node, runs, wait) => until("stop", bells, wait, () => renew(turns, node, runs)),
 
     async log({ bytes, ...chunk }: LogChunk) {
       const next = Number(await link.call("log", { ...chunk, window }, Buffer.from(bytes)));
@@ -24,7 +26,7 @@ export function nodeVerbs(link: Link, bells: Bells): Omit<NodeStore, "close"> {
     async finish(result: Result) {
       const { run_id, attempt, state, reason, mesh_node_id: node } = result;
       const ask = { run_id, attempt, state, node, reason: reason ?? "", result: JSON.stringify(result) };
-      const said = await link.call("finish", ask);
+      const said = await turns.take("finish", ask);
       bells.ring("stop"); // whoever still renews it in this process; nobody else holds it
       return said === "ok" ? "ok" : "stale";
     },
@@ -59,8 +61,8 @@ async function until<T>(bell: Bell, bells: Bells, wait: Wait | undefined, ask: (
   }
 }
 
-async function lease(link: Link, { node, facts, token, holding }: LeaseAsk): Promise<Answer<Lease | null>> {
-  const reply = await link.call("lease", {
+async function lease(turns: Turns, { node, facts, token, holding }: LeaseAsk): Promise<Answer<Lease | null>> {
+  const reply = await turns.take("lease", {
     node,
     token,
     facts: JSON.stringify(facts),
@@ -87,8 +89,8 @@ async function lease(link: Link, { node, facts, token, holding }: LeaseAsk): Pro
   return { answer, final: true, again_ms: 0 };
 }
 
-async function renew(link: Link, node: string, runs: Held[]): Promise<Answer<Renewal>> {
-  const reply = texts(await link.call("renew", { node, held: runs }));
+async function renew(turns: Turns, node: string, runs: Held[]): Promise<Answer<Renewal>> {
+  const reply = texts(await turns.take("renew", { node, held: runs }));
   const words = reply.slice(0, runs.length).map(word);
   const answer = { words, forgotten: reply.slice(runs.length).map(held) };
   return { answer, final: words.some((said) => said !== "ok"), again_ms: Infinity };

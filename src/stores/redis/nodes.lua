@@ -4,9 +4,8 @@ local seen = redis.call("ZRANGE", key("nodes_seen"), 0, -1, "WITHSCORES")
 for i = 1, #seen, 2 do
   local node = seen[i]
   local running = {}
-  for _, run in ipairs(redis.call("SMEMBERS", key("on", node))) do
-    running[#running + 1] = run .. " " .. redis.call("HGET", key("run", run), "attempt")
-  end
+  local leases = redis.call("HGETALL", key("leases", node))
+  for j = 1, #leases, 2 do running[#running + 1] = leases[j] .. " " .. leases[j + 1]:match("^%d+") end
   answer[#answer + 1] = {
     node, redis.call("HGET", key("nodes"), node), seen[i + 1], redis.call("HGET", key("drained"), node), running,
   }

@@ -1,21 +1,23 @@
 -- ask: node, held [{run_id, attempt}] -> one word per run, then `<run> <attempt>` of each run that it did not name
-local answer, named = {}, {}
-local ttl = setting("ttl_ms")
-redis.call("ZADD", key("nodes_seen"), "XX", now, ask.node)
+local function renew(ask)
+  redis.call("ZADD", key("nodes_seen"), "XX", now_text, ask.node)
+  local leased = {}
+  local all = redis.call("HGETALL", key("leases", ask.node))
+  for i = 1, #all, 2 do leased[all[i]] = all[i + 1]:match("^%d+") end
 
-for _, held in ipairs(ask.held) do
-  local run = held.run_id
-  named[run .. " " .. held.attempt] = true
-  if not holds(ask.node, run, held.attempt) then
-    answer[#answer + 1] = "stale"
-  else
-    redis.call("ZADD", key("leased"), now + ttl, run)
-    answer[#answer + 1] = field(key("run", run), "cancel") and "cancel" or "ok"
+  local answer, named = {}, {}
+  for _, held in ipairs(ask.held) do
+    local run = held.run_id
+    if tonumber(leased[run]) ~= held.attempt then
+      answer[#answer + 1] = "stale"
+    else
+      named[run] = true
+      redis.call("ZADD", key("leased"), lease_end(), run)
+      answer[#answer + 1] = field(key("run", run), "cancel") and "cancel" or "ok"
+    end
   end
+  for run, attempt in pairs(leased) do
+    if not named[run] then answer[#answer + 1] = run .. " " .. attempt end
+  end
+  return answer
 end
-
-for _, run in ipairs(redis.call("SMEMBERS", key("on", ask.node))) do
-  local lease = run .. " " .. field(key("run", run), "attempt")
-  if not named[lease] then answer[#answer + 1] = lease end
-end
-return answer

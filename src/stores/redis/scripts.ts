@@ -38,6 +38,7 @@ import state from "./state.lua" with { type: "text" };
 import sweep from "./sweep.lua" with { type: "text" };
 import tally from "./tally.lua" with { type: "text" };
 import trim from "./trim.lua" with { type: "text" };
+import turn from "./turn.lua" with { type: "text" };
 import unheard from "./unheard.lua" with { type: "text" };
 import unhold from "./unhold.lua" with { type: "text" };
 import uses from "./uses.lua" with { type: "text" };
@@ -59,15 +60,13 @@ function script(lua: string): Script {
 /** One script per verb: each is one atomic step, and a repeat with the same ask changes nothing. */
 export const scripts = {
   accept: writes(accept),
-  lease: writes(lease),
-  renew: writes(renew),
+  turn: writes(lease + renew + finish + turn),
   log: writes(append),
   drain: writes(drain),
   trim: writes(trim),
   cut: writes(cut),
   slice: reads(slice),
   state: reads(state),
-  finish: writes(finish),
   report: writes(report),
   expand: writes(expand),
   claim: writes(claim),
