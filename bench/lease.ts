@@ -40,22 +40,22 @@ const taskOf = (n: number): Task => ({
   accepted_at: Date.now(),
 });
 
-const askOf = (node: string, holding: LeaseAsk["holding"]): LeaseAsk => ({
+const askOf = (node: string): LeaseAsk => ({
   node,
   facts: { version: "0.1.0", os: "bench", labels: ["xcode-16"], scripts: ["build-ios"], concurrency: 1 },
   token: `bench.${crypto.randomUUID()}`,
-  holding,
+  holding: [],
 });
 
-/** One node: leases, asks before it starts (as the worker does) where `start`, ends the run and asks for the next in one breath, until nothing waits. */
+/** One node: leases, asks before it starts (as the worker does) where `start`, and finishes, until nothing waits. */
 async function build(store: Store, name: string, start: boolean): Promise<number> {
-  let lease = await store.lease(askOf(name, []));
   for (let done = 0; ; done++) {
+    const lease = await store.lease(askOf(name));
     if (!lease) return done;
     const held = { run_id: lease.task.run_id, attempt: lease.attempt };
     if (start) await store.renew(name, [held]);
     const now = Date.now();
-    const finished = store.finish({
+    const answer = await store.finish({
       ...held,
       state: "succeeded",
       mesh_node_id: name,
@@ -69,9 +69,7 @@ async function build(store: Store, name: string, start: boolean): Promise<number
       exit_code: 0,
       log_tail: [],
     });
-    const [answer, next] = await Promise.all([finished, store.lease(askOf(name, [held]))]);
     if (answer !== "ok") throw new Error(`finish said ${answer}`);
-    lease = next;
   }
 }
 

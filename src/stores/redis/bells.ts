@@ -19,7 +19,7 @@ export class Bells {
   readonly #prefix: string;
   readonly #open: () => Client;
   readonly #strokes: Record<Bell, number> = { work: 0, stop: 0, events: 0, posts: 0, logs: 0 };
-  /** The last stroke read of every bell that is listened to; from 0 on, where at most one stroke lies, so that none is missed. */
+  /** The last stroke read of every bell that is listened to; from 0 on, so that none is missed; some 200 lie there at most. */
   readonly #read = new Map<Bell, string>();
   readonly #waiting = new Set<() => void>();
   #client: Client | null = null;

@@ -31,6 +31,7 @@ import reap from "./reap.lua" with { type: "text" };
 import reconsider from "./reconsider.lua" with { type: "text" };
 import renew from "./renew.lua" with { type: "text" };
 import report from "./report.lua" with { type: "text" };
+import sending from "./sending.lua" with { type: "text" };
 import settle from "./settle.lua" with { type: "text" };
 import show from "./show.lua" with { type: "text" };
 import slice from "./slice.lua" with { type: "text" };
@@ -68,10 +69,10 @@ export const scripts = {
   slice: reads(slice),
   state: reads(state),
   report: writes(report),
-  expand: writes(expand),
-  claim: writes(claim),
-  settle: writes(settle),
-  reconsider: writes(reconsider),
+  expand: writes(sending + expand),
+  claim: writes(sending + claim),
+  settle: writes(sending + settle),
+  reconsider: writes(sending + reconsider),
   reap: writes(reap),
   cancel: writes(cancel),
   drop: writes(drop),
