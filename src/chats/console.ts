@@ -7,7 +7,9 @@ import { chatOptions, defineChat } from "./chat.ts";
 // The operator's own terminal: `gateway/send` prints the text of a post to `console:` instead of sending it.
 export const console = defineChat({
   kind: "console",
-  options: chatOptions.extend({ kind: z.literal("console") }),
+  get options() {
+    return chatOptions.extend({ kind: z.literal("console") });
+  },
   limits: { text: 2000, unit: "codepoints" },
   can: () => ({ edit: false, thread: false, silent: true, idempotent: false }),
 

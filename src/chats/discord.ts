@@ -9,7 +9,9 @@ import { plainly, richly } from "./discord-layout.ts";
 export const discord = defineChat({
   kind: "discord",
 
-  options: chatOptions.extend({ kind: z.literal("discord"), url: secret }),
+  get options() {
+    return chatOptions.extend({ kind: z.literal("discord"), url: secret });
+  },
 
   // How the server counts is said nowhere; UTF-16 units are never fewer than its characters.
   limits: { text: 2000, unit: "utf16" },

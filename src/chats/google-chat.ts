@@ -13,7 +13,9 @@ const longest = 4_000;
 // Google Chat incoming webhook: https://developers.google.com/workspace/chat/quickstart/webhooks
 export const googleChat = defineChat({
   kind: "google-chat",
-  options: chatOptions.extend({ kind: z.literal("google-chat"), url: secret }),
+  get options() {
+    return chatOptions.extend({ kind: z.literal("google-chat"), url: secret });
+  },
 
   // https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create
   limits: { text: longest, unit: "utf16", body: 32_000 },

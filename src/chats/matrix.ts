@@ -12,12 +12,16 @@ import { chatOptions, defineChat, type Given } from "./chat.ts";
 export const matrix = defineChat({
   kind: "matrix",
 
-  options: chatOptions.extend({
-    kind: z.literal("matrix"),
-    base_url: webRoot,
-    room: z.string().regex(/^![^\s/?#]{1,254}$/, { error: "expected a room id like !abc:acme.example, not an alias" }),
-    token: secret,
-  }),
+  get options() {
+    return chatOptions.extend({
+      kind: z.literal("matrix"),
+      base_url: webRoot,
+      room: z
+        .string()
+        .regex(/^![^\s/?#]{1,254}$/, { error: "expected a room id like !abc:acme.example, not an alias" }),
+      token: secret,
+    });
+  },
 
   // An event may take 65,536 bytes in all, and an edit holds its content twice.
   limits: { text: 28_000, unit: "bytes", body: 60_000 },

@@ -10,28 +10,31 @@ import { webRoot } from "../core/web-root.ts";
 import { chatOptions, defineChat, type Given } from "./chat.ts";
 import { judgeReply } from "./mattermost-reply.ts";
 
-const options = chatOptions.extend({
-  kind: z.literal("mattermost"),
-  url: secret.optional(),
-  channel: z.string().min(1).max(64).optional(),
-  base_url: webRoot.optional(),
-  token: secret.optional(),
-  channel_id: z
-    .string()
-    .regex(/^[a-z0-9]{26}$/, {
-      error: "expected the channel's id, 26 letters and digits: Mattermost shows it under View Info",
-    })
-    .optional(),
-  silent: z.array(z.enum(runStates)).optional(),
-});
+const options = () =>
+  chatOptions.extend({
+    kind: z.literal("mattermost"),
+    url: secret.optional(),
+    channel: z.string().min(1).max(64).optional(),
+    base_url: webRoot.optional(),
+    token: secret.optional(),
+    channel_id: z
+      .string()
+      .regex(/^[a-z0-9]{26}$/, {
+        error: "expected the channel's id, 26 letters and digits: Mattermost shows it under View Info",
+      })
+      .optional(),
+    silent: z.array(z.enum(runStates)).optional(),
+  });
 
-type Options = z.output<typeof options>;
+type Options = z.output<ReturnType<typeof options>>;
 
 // Mattermost, as an incoming webhook: https://developers.mattermost.com/integrate/webhooks/incoming/
 // or as a bot, which can edit and answer: https://developers.mattermost.com/api-documentation/#/operations/CreatePost
 export const mattermost = defineChat({
   kind: "mattermost",
-  options,
+  get options() {
+    return options();
+  },
 
   // The server splits longer texts into several posts, and a failure half way makes a retry post twice.
   limits: { text: 16_383, unit: "codepoints" },

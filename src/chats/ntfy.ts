@@ -13,12 +13,14 @@ import { chatOptions, defineChat } from "./chat.ts";
 export const ntfy = defineChat({
   kind: "ntfy",
 
-  options: chatOptions.extend({
-    kind: z.literal("ntfy"),
-    topic: z.string().regex(/^[\w-]{1,64}$/, { error: "expected a topic: letters, digits, _ -, at most 64" }),
-    base_url: webRoot.default("https://ntfy.sh"),
-    token: secret.optional(),
-  }),
+  get options() {
+    return chatOptions.extend({
+      kind: z.literal("ntfy"),
+      topic: z.string().regex(/^[\w-]{1,64}$/, { error: "expected a topic: letters, digits, _ -, at most 64" }),
+      base_url: webRoot.default("https://ntfy.sh"),
+      token: secret.optional(),
+    });
+  },
 
   // A longer message becomes an attachment.
   limits: { text: 4096, unit: "bytes" },

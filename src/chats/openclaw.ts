@@ -14,16 +14,18 @@ const longest = 2_000;
 // https://docs.openclaw.ai/gateway/tools-invoke-http-api
 export const openclaw = defineChat({
   kind: "openclaw",
-  options: chatOptions.extend({
-    kind: z.literal("openclaw"),
-    base_url: z
-      .url({ protocol: /^https?$/, error: "expected a URL like http://127.0.0.1:18789" })
-      .transform((url) => url.replace(/\/+$/, ""))
-      .prefault("http://127.0.0.1:18789"),
-    token: secret,
-    channel: z.string().min(1).max(64),
-    target: z.string().min(1).max(256),
-  }),
+  get options() {
+    return chatOptions.extend({
+      kind: z.literal("openclaw"),
+      base_url: z
+        .url({ protocol: /^https?$/, error: "expected a URL like http://127.0.0.1:18789" })
+        .transform((url) => url.replace(/\/+$/, ""))
+        .prefault("http://127.0.0.1:18789"),
+      token: secret,
+      channel: z.string().min(1).max(64),
+      target: z.string().min(1).max(256),
+    });
+  },
 
   // The shortest of the chats behind it, so that none has to split a message.
   limits: { text: longest, unit: "utf16" },

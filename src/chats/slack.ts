@@ -14,16 +14,18 @@ import { plainly, richly } from "./slack-layout.ts";
 export const slack = defineChat({
   kind: "slack",
 
-  options: chatOptions.extend({
-    kind: z.literal("slack"),
-    url: secret.optional(),
-    token: secret.optional(),
-    channel: z
-      .string()
-      .regex(/^#?[^\s#@<>&]{1,80}$/, { error: "expected a channel's id or name" })
-      .optional(),
-    base_url: webRoot.default("https://slack.com"),
-  }),
+  get options() {
+    return chatOptions.extend({
+      kind: z.literal("slack"),
+      url: secret.optional(),
+      token: secret.optional(),
+      channel: z
+        .string()
+        .regex(/^#?[^\s#@<>&]{1,80}$/, { error: "expected a channel's id or name" })
+        .optional(),
+      base_url: webRoot.default("https://slack.com"),
+    });
+  },
 
   // What is longer is cut by the server at 40,000, and discouraged from here on.
   limits: { text: 4000, unit: "codepoints" },

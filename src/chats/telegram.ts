@@ -17,13 +17,15 @@ const chatId = z.union([z.int(), z.string().regex(/^(@[A-Za-z]\w{3,31}|-?\d{1,15
 export const telegram = defineChat({
   kind: "telegram",
 
-  options: chatOptions.extend({
-    kind: z.literal("telegram"),
-    token: secret,
-    chat_id: chatId.transform((id) => (/^-?\d+$/.test(String(id)) ? Number(id) : id)),
-    thread_id: z.int().min(1).optional(),
-    base_url: webRoot.default("https://api.telegram.org"),
-  }),
+  get options() {
+    return chatOptions.extend({
+      kind: z.literal("telegram"),
+      token: secret,
+      chat_id: chatId.transform((id) => (/^-?\d+$/.test(String(id)) ? Number(id) : id)),
+      thread_id: z.int().min(1).optional(),
+      base_url: webRoot.default("https://api.telegram.org"),
+    });
+  },
 
   limits: { text: 4096, unit: "utf16" },
   can: () => ({ edit: true, thread: true, silent: true, idempotent: false }),

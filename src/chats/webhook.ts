@@ -10,7 +10,9 @@ import { chatOptions, defineChat } from "./chat.ts";
 // Anything else that takes JSON, signed so that it can tell us from others: https://www.standardwebhooks.com
 export const webhook = defineChat({
   kind: "webhook",
-  options: chatOptions.extend({ kind: z.literal("webhook"), url: secret, key: secret.optional() }),
+  get options() {
+    return chatOptions.extend({ kind: z.literal("webhook"), url: secret, key: secret.optional() });
+  },
 
   // A receiver's own limit is not ours to know; what strangers can make us send is.
   limits: { text: 2_000, unit: "codepoints", body: 131_072 },

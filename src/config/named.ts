@@ -42,8 +42,8 @@ export function keyFilesOf({
 }
 
 /** Whether both values of a secret are sent while one is staged: the new one first, the old one where it is refused, or both signatures. What a message is posted to is swapped instead, for a test post can prove it beforehand. */
-export function isDual(path: string, { chats, pagers }: Pick<Config, "chats" | "pagers">): boolean {
-  if (/^sources\.[^.]+\.comment\.token$|^store_password$|^node\.token$/.test(path)) return true;
+function isDual(path: string, { chats, pagers }: Pick<Config, "chats" | "pagers">): boolean {
+  if (/^sources\.[^.]+\.(comment|reconcile)\.token$|^store_password$|^node\.token$/.test(path)) return true;
   const [, room, name = ""] = /^(chats|pagers)\.([^.]+)\.key$/.exec(path) ?? [];
   return (room === "chats" ? chats : pagers)[name]?.kind === "webhook";
 }

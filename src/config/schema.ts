@@ -13,7 +13,7 @@ import { chatPager } from "../pagers/pager.ts";
 import { pagers } from "../pagers/registry.ts";
 import { sources } from "../sources/registry.ts";
 import type { searchOptions, Source, SourceOptions } from "../sources/source.ts";
-import { byKind } from "./kinds.ts";
+import { byKind, everyKind, type Kinds } from "./kinds.ts";
 import { nodeId, storeUrl } from "./names.ts";
 
 const commentOn = z.array(z.enum(endStates)).default(["failed", "dead"]);
@@ -26,12 +26,15 @@ export type ReconcileEntry = z.output<typeof searchOptions> & { site?: string };
 export type SourceEntry = SourceOptions & { kind: string; comment?: CommentEntry; reconcile?: ReconcileEntry };
 
 /** A source's own options with those of its comment and of its search, where it has them. */
-const withTracker = ({ kind, options, comment, search }: Source) => ({
-  kind,
-  options: options.extend({
-    ...(comment && { comment: comment.options.extend({ on: commentOn }).optional() }),
-    ...(search && { reconcile: search.options.optional() }),
-  }),
+const withTracker = (source: Source) => ({
+  kind: source.kind,
+  get options() {
+    const { options, comment, search } = source;
+    return options.extend({
+      ...(comment && { comment: comment.options.extend({ on: commentOn }).optional() }),
+      ...(search && { reconcile: search.options.optional() }),
+    });
+  },
 });
 
 const entryName = z
@@ -151,59 +154,63 @@ const archive = z
   })
   .refine(({ dir, s3 }) => (dir === undefined) !== (s3 === undefined), { error: "expected dir or s3, one of them" });
 
-/** The whole configuration as users write it, parsed to what the house reads: milliseconds, bytes, addresses, Secrets. */
-export const configSchema = z.strictObject({
-  pool: entryName.default("meshmac"),
-  store: storeUrl.prefault("sqlite:./state/meshmac.db"),
-  store_password: secret.optional(),
-  secrets_dir: z.string().default("./secrets.d"),
-  state_dir: z.string().optional(),
-  keep: z
-    .strictObject({
-      runs: duration.prefault("30d"),
-      logs: duration.prefault("14d"),
-      log_bytes: size.prefault("10GiB"),
-      deliveries: z.int().min(100).max(1_000_000).default(10_000),
-    })
-    .prefault({}),
-  logs: z
-    .strictObject({
-      limit: size
-        .refine((bytes) => bytes >= shortestLogLimit && bytes <= longestLogLimit, {
-          error: "expected 64KiB to 4GiB",
-        })
-        .prefault("64MiB"),
-      archive: archive.optional(),
-    })
-    .prefault({}),
-  gateway: gateway.prefault({}),
-  repos: z.record(z.string(), z.string().min(1)).default({}),
-  sources: z.record(entryName, byKind<SourceEntry>(sources.map((source) => withTracker(source)))).default({}),
-  lanes: z.record(laneName, lane).default({}),
-  locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
-  chats: z.record(entryName, byKind<ChatEntry>(chats)).default({}),
-  pagers: z.record(entryName, byKind<PagerEntry>([...pagers, chatPager])).default({}),
-  retry: retryOptions.optional(),
-  escalate_after: duration.prefault("10m"),
-  heartbeat: outboundOptions.extend({ url: secret, every: duration.prefault("1m") }).optional(),
-  lease: z
-    .strictObject({
-      ttl: duration.prefault("90s"),
-      heartbeat: duration.prefault("20s"),
-      fence: duration.prefault("60s"),
-    })
-    .prefault({})
-    .superRefine(({ ttl, heartbeat, fence }, context) => {
-      if (heartbeat * 2 <= fence && fence < ttl) return;
-      // With the numbers: a user may have said one of them and not know the others.
-      const said = `${heartbeat / 1000} s × 2, ${fence / 1000} s, ${ttl / 1000} s`;
-      context.addIssue({ code: "custom", message: `expected heartbeat × 2 ≤ fence < ttl, got ${said}` });
-    }),
-  node: node.prefault({}),
-  rotation: rotation.prefault({}),
-});
+/**
+ * Makes the schema of the whole configuration as users write it, parsed to what the house reads: milliseconds, bytes, addresses,
+ * Secrets. Of the kinds of sources, chats and pagers it knows these; every start of a command would else pay for all of them.
+ */
+export const configSchema = (kinds: Kinds = everyKind) =>
+  z.strictObject({
+    pool: entryName.default("meshmac"),
+    store: storeUrl.prefault("sqlite:./state/meshmac.db"),
+    store_password: secret.optional(),
+    secrets_dir: z.string().default("./secrets.d"),
+    state_dir: z.string().optional(),
+    keep: z
+      .strictObject({
+        runs: duration.prefault("30d"),
+        logs: duration.prefault("14d"),
+        log_bytes: size.prefault("10GiB"),
+        deliveries: z.int().min(100).max(1_000_000).default(10_000),
+      })
+      .prefault({}),
+    logs: z
+      .strictObject({
+        limit: size
+          .refine((bytes) => bytes >= shortestLogLimit && bytes <= longestLogLimit, {
+            error: "expected 64KiB to 4GiB",
+          })
+          .prefault("64MiB"),
+        archive: archive.optional(),
+      })
+      .prefault({}),
+    gateway: gateway.prefault({}),
+    repos: z.record(z.string(), z.string().min(1)).default({}),
+    sources: z.record(entryName, byKind<SourceEntry>(sources.map(withTracker), kinds)).default({}),
+    lanes: z.record(laneName, lane).default({}),
+    locks: z.record(z.string(), z.int().min(1).max(1000)).default({}),
+    chats: z.record(entryName, byKind<ChatEntry>(chats, kinds)).default({}),
+    pagers: z.record(entryName, byKind<PagerEntry>([...pagers, chatPager], kinds)).default({}),
+    retry: retryOptions.optional(),
+    escalate_after: duration.prefault("10m"),
+    heartbeat: outboundOptions.extend({ url: secret, every: duration.prefault("1m") }).optional(),
+    lease: z
+      .strictObject({
+        ttl: duration.prefault("90s"),
+        heartbeat: duration.prefault("20s"),
+        fence: duration.prefault("60s"),
+      })
+      .prefault({})
+      .superRefine(({ ttl, heartbeat, fence }, context) => {
+        if (heartbeat * 2 <= fence && fence < ttl) return;
+        // With the numbers: a user may have said one of them and not know the others.
+        const said = `${heartbeat / 1000} s × 2, ${fence / 1000} s, ${ttl / 1000} s`;
+        context.addIssue({ code: "custom", message: `expected heartbeat × 2 ≤ fence < ttl, got ${said}` });
+      }),
+    node: node.prefault({}),
+    rotation: rotation.prefault({}),
+  });
 
-export type Parsed = z.output<typeof configSchema>;
+export type Parsed = z.output<ReturnType<typeof configSchema>>;
 
 /** The configuration once it is loaded: every path absolute, every Secret bound to the vault, the lane `default` always there. */
 export type Config = Parsed & { state_dir: string };

@@ -19,7 +19,7 @@ interface Node {
 
 /** Writes the schema of the configuration file as JSON Schema (draft 2020-12), for editors. */
 export function jsonSchema(): object {
-  return { title: "meshmac.config", ...z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) };
+  return { title: "meshmac.config", ...z.toJSONSchema(configSchema(), { io: "input", unrepresentable: "any" }) };
 }
 
 /**
@@ -27,7 +27,7 @@ export function jsonSchema(): object {
  * defaults, in the order of the schema. `nodeId` is what the environment says instead of `node.id`.
  */
 export function shown(raw: unknown, nodeId?: string): Shown[] {
-  const schema: Node = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" }) as Node;
+  const schema: Node = z.toJSONSchema(configSchema(), { io: "input", unrepresentable: "any" }) as Node;
   const values = walk(schema, raw, "", "file");
   return !nodeId
     ? values

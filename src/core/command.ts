@@ -3,16 +3,17 @@ import { fold } from "./build-when.ts";
 import { hasMarker } from "./marker.ts";
 
 /** Who may ask for a build by a comment; off unless somebody is named. */
-export const commandOptions = z
-  .strictObject({
-    authors: z.array(z.string().min(1)).default([]),
-    associations: z.array(z.enum(["OWNER", "MEMBER", "COLLABORATOR"])).default([]),
-  })
-  .refine(({ authors, associations }) => authors.length + associations.length > 0, {
-    error: "name who may ask: authors, or associations where the kind has them",
-  });
+export const commandOptions = () =>
+  z
+    .strictObject({
+      authors: z.array(z.string().min(1)).default([]),
+      associations: z.array(z.enum(["OWNER", "MEMBER", "COLLABORATOR"])).default([]),
+    })
+    .refine(({ authors, associations }) => authors.length + associations.length > 0, {
+      error: "name who may ask: authors, or associations where the kind has them",
+    });
 
-export type CommandOptions = z.output<typeof commandOptions>;
+export type CommandOptions = z.output<ReturnType<typeof commandOptions>>;
 
 /** A comment as it came: its text, who wrote it, and what they are to the repository where the sender says so. */
 export interface Said {

@@ -6,20 +6,21 @@ import { words } from "./wanted.ts";
 import { shortLine } from "./words.ts";
 
 /** One kind of finished build that is to be announced: every key of the entry must hold, by any of its values. */
-export const reportWhen = z
-  .strictObject({
-    event: words.optional(),
-    project: words.optional(),
-    workflow: words.optional(),
-    branch: words.optional(),
-    state: words.optional(),
-  })
-  .refine((entry) => Object.keys(entry).length > 0, {
-    error: "an entry that names nothing would announce every build; leave report_when out for that",
-    when: ({ issues }) => issues.length === 0,
-  });
+export const reportWhen = () =>
+  z
+    .strictObject({
+      event: words.optional(),
+      project: words.optional(),
+      workflow: words.optional(),
+      branch: words.optional(),
+      state: words.optional(),
+    })
+    .refine((entry) => Object.keys(entry).length > 0, {
+      error: "an entry that names nothing would announce every build; leave report_when out for that",
+      when: ({ issues }) => issues.length === 0,
+    });
 
-export type ReportWhen = z.output<typeof reportWhen>;
+export type ReportWhen = z.output<ReturnType<typeof reportWhen>>;
 
 /** What is known of a finished build beside its report, in the words of `report_when`. */
 export interface Finished {

@@ -3,6 +3,9 @@ import { z } from "zod";
 const perUnit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const bytesPer = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
+/** Milliseconds beyond which a timer of JavaScript fires at once: 24.8 days. Who may have to wait longer waits so long, and looks again. */
+export const longestTimer = 2 ** 31 - 1;
+
 /** Parses `500ms 90s 5m 2h 30d` to milliseconds. */
 export const duration = z
   .string({ error: "expected a duration like 500ms, 90s, 5m, 2h or 30d" })

@@ -75,7 +75,7 @@ export async function notify(errand: Errand, patience: Patience = {}): Promise<N
 }
 
 /** Whether this machine could tell a chat that the report is for: it knows one, and has the files of its secrets. */
-export function knowsChats({ chats, secrets_dir }: Pick<Config, "chats" | "secrets_dir">, only?: string[]): boolean {
+function knowsChats({ chats, secrets_dir }: Pick<Config, "chats" | "secrets_dir">, only?: string[]): boolean {
   return Object.entries(chats)
     .filter(([name]) => only?.includes(name) ?? true)
     .some(([, chat]) => secretsOf(chat).every(({ secret }) => existsSync(join(secrets_dir, secret.name))));

@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Json } from "../core/json.ts";
+import { longestTimer } from "../core/units.ts";
 import { log } from "../log.ts";
 import type { Store } from "../stores/store.ts";
 import { version } from "../version.ts";
@@ -58,11 +59,11 @@ export function every(
   let failing = false;
   let acting: Promise<void> = Promise.resolve();
   let stopped = false;
-  let timer = setTimeout(turn, firstAfter);
+  let timer = setTimeout(turn, Math.min(firstAfter, longestTimer));
 
   function turn(): void {
     acting = once().then(() => {
-      if (!stopped) timer = setTimeout(turn, ms);
+      if (!stopped) timer = setTimeout(turn, Math.min(ms, longestTimer));
     });
   }
 

@@ -71,37 +71,20 @@ async function lookFor(claimed: Claimed, { search, policy }: Destination, ask: A
   if ("failure" in answer)
     return { ...nothing, verdict: "later", why: answer.failure.why, unsure: true, place, sign: "failed" } as const;
   const { status, headers } = answer.reply;
+  const unseen = (reason: string): Tried => {
+    const retryAfterMs = retryAfter(headers, hands.now());
+    const why = `could not look for an earlier try: ${reason}`;
+    return { verdict: "later", why, unsure: true, retryAfterMs, status, place, ...failedUnlessAsked(retryAfterMs) };
+  };
   if (status >= 200 && status < 300) {
     const found = search.found(answer.reply, claimed);
     if (found === false) return undefined;
-    if (found === null) {
-      const why = "could not look for an earlier try: the answer does not tell";
-      const retryAfterMs = retryAfter(headers, hands.now());
-      return {
-        verdict: "later",
-        why,
-        unsure: true,
-        retryAfterMs,
-        status,
-        place,
-        ...failedUnlessAsked(retryAfterMs),
-      } as const;
-    }
+    if (found === null) return unseen("the answer does not tell");
     return { ...nothing, verdict: "sent", why: "found at the provider", status, place, sign: "works" } as const;
   }
   // A listing that is refused for good must not hold back the comment: better twice than never.
   if (judged(retryable(status), status, policy).verdict !== "retry") return undefined;
-  const why = `could not look for an earlier try: status ${status}`;
-  const retryAfterMs = retryAfter(headers, hands.now());
-  return {
-    verdict: "later",
-    why,
-    unsure: true,
-    retryAfterMs,
-    status,
-    place,
-    ...failedUnlessAsked(retryAfterMs),
-  } as const;
+  return unseen(`status ${status}`);
 }
 
 const retryable = (status: number): Verdict =>

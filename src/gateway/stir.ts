@@ -1,7 +1,8 @@
+import { longestTimer } from "../core/units.ts";
 import { log } from "../log.ts";
 import type { Store } from "../stores/store.ts";
 
-/** Resolves after `ms` milliseconds, or as soon as the signal fires. */
+/** Resolves after `ms` milliseconds (`longestTimer` at most), or as soon as the signal fires. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 export interface Loop {
@@ -19,7 +20,7 @@ export const nap: Sleep = (ms, signal) =>
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, longestTimer));
     signal?.addEventListener("abort", done);
   });
 

@@ -7,7 +7,8 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  writeSync,
+  rmSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Config, secretsOf } from "../config.ts";
@@ -42,8 +43,11 @@ export function writeConfig(file: string, yaml: string): void {
     mkdirSync(dirname(file), { recursive: true });
     const opened = openSync(file, "wx", 0o644);
     try {
-      writeSync(opened, yaml);
+      writeFileSync(opened, yaml);
       fsyncSync(opened);
+    } catch (fault) {
+      rmSync(file, { force: true });
+      throw fault;
     } finally {
       closeSync(opened);
     }

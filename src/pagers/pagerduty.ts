@@ -10,11 +10,13 @@ import { type Alert, definePager } from "./pager.ts";
 export const pagerduty = definePager({
   kind: "pagerduty",
 
-  options: outboundOptions.extend({
-    kind: z.literal("pagerduty"),
-    key: secret,
-    base_url: z.url().default("https://events.pagerduty.com"),
-  }),
+  get options() {
+    return outboundOptions.extend({
+      kind: z.literal("pagerduty"),
+      key: secret,
+      base_url: z.url().default("https://events.pagerduty.com"),
+    });
+  },
 
   // A 429 asks for a backoff of a few minutes and does not always say so in Retry-After:
   // https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic

@@ -7,18 +7,24 @@ import { oneLine, truncate, webLink } from "../core/text.ts";
 import { type Alert, definePager } from "./pager.ts";
 
 // Any receiver of Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-const options = outboundOptions.extend({ kind: z.literal("webhook"), url: secret, key: secret.optional() });
+const options = () => outboundOptions.extend({ kind: z.literal("webhook"), url: secret, key: secret.optional() });
 
 export const webhook = definePager({
   kind: "webhook",
-  options,
+  get options() {
+    return options();
+  },
   page: (alert, entry) => post("alert.opened", alert, entry),
   resolve: (alert, entry) => post("alert.resolved", alert, entry),
   // Any 2xx is a success and nothing else is; whoever answers 410 wants no more.
   judge: ({ status }) => judgeStatus(status),
 });
 
-function post(type: "alert.opened" | "alert.resolved", alert: Alert, { url, key }: z.output<typeof options>): Post {
+function post(
+  type: "alert.opened" | "alert.resolved",
+  alert: Alert,
+  { url, key }: z.output<ReturnType<typeof options>>,
+): Post {
   // The same at every try of one message, and another when the same fault comes back.
   const id = sha256(JSON.stringify([type, alert.key, alert.at]));
   return {

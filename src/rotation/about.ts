@@ -12,7 +12,9 @@ export function aboutOf(subject: Subject, { current, next }: Looked, config: Con
   const source = config.sources[entry];
   const adapter: Source | undefined = sources.find(({ kind }) => kind === source?.kind);
   const verify = source && adapter?.verify(source);
-  const site: unknown = source?.comment && "site" in source.comment ? source.comment.site : null;
+  const searches = (subject.places[0] ?? "").includes(".reconcile.");
+  const account: object | undefined = searches ? source?.reconcile : source?.comment;
+  const site: unknown = account && "site" in account ? account.site : null;
   const base = config.gateway.public_url;
   return {
     subject,
@@ -21,6 +23,7 @@ export function aboutOf(subject: Subject, { current, next }: Looked, config: Con
     door: source ? `${base ?? ""}${source.path}` : null,
     header: (verify?.token ?? verify?.signature)?.header ?? null,
     site: typeof site === "string" ? site : null,
+    use: searches ? "missed moves were searched for" : "a failed build was commented on",
     hash: next && current ? { next: next.digest, current: current.digest } : null,
     user: config.store.kind === "redis" ? (config.store.user ?? null) : null,
     node: subject.name.replace(/^nodes\/|\.token$/g, ""),

@@ -8,6 +8,7 @@ const order: Subject["kind"][] = [
   "connect",
   "door",
   "rest",
+  "archive",
   "signing",
   "pager",
   "chat",
@@ -21,7 +22,7 @@ export const inOrder = (subjects: Subject[]): Subject[] =>
 
 /** Says, for one subject, how it is replaced when the old value is in the wrong hands. */
 export function urgently({ name, kind }: Subject): string {
-  if (kind === "rest" || kind === "chat" || kind === "pager" || kind === "heartbeat") {
+  if (kind === "rest" || kind === "archive" || kind === "chat" || kind === "pager" || kind === "heartbeat") {
     return `${name}: revoke it on the other side now, before anything else; then bring the new one (--stdin) and commit`;
   }
   if (kind === "tls") return `${name}: stage a new pair, commit, restart the gateways, revoke the old certificate`;

@@ -25,7 +25,7 @@ export async function alone<T>(secrets_dir: string, act: () => T): Promise<T> {
 }
 
 /** Throws `permission` where this user may not write to a folder of secrets. */
-export function demandWritable(folder: string): void {
+function demandWritable(folder: string): void {
   try {
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch {

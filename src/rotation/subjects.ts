@@ -7,7 +7,18 @@ import type { Shelf } from "../secrets/shelf.ts";
 
 /** What a secret is for; it decides how two values live beside each other, and what proves the new one. */
 export type Kind =
-  "door" | "admin" | "node" | "rest" | "connect" | "redis" | "chat" | "signing" | "pager" | "heartbeat" | "tls";
+  | "door"
+  | "admin"
+  | "node"
+  | "rest"
+  | "connect"
+  | "redis"
+  | "archive"
+  | "chat"
+  | "signing"
+  | "pager"
+  | "heartbeat"
+  | "tls";
 
 /** One thing that can be rotated. */
 export interface Subject {
@@ -106,7 +117,7 @@ function kindAt(place: string | undefined, { sources, chats, pagers }: Config): 
   const key = rest.at(-1);
   switch (room) {
     case "sources":
-      return { kind: rest[0] === "comment" ? "rest" : "door", system: sources[name]?.kind ?? "" };
+      return { kind: key === "token" && rest.length === 1 ? "door" : "rest", system: sources[name]?.kind ?? "" };
     case "chats": {
       const system = chats[name]?.kind ?? "";
       return { kind: key === "key" ? "signing" : "chat", system };
@@ -117,13 +128,17 @@ function kindAt(place: string | undefined, { sources, chats, pagers }: Config): 
     }
     case "gateway":
       return { kind: "admin", system: "admin" };
+    case "logs":
+      return { kind: "archive", system: "s3" };
     case "store_password":
       return { kind: "redis", system: "redis" };
     case "heartbeat":
       return { kind: "heartbeat", system: "heartbeat" };
     case "node":
       return { kind: "connect", system: "node" };
-    default:
+    case "nodes":
       return { kind: "node", system: "node" };
+    default:
+      throw new MeshError("bug", `nobody knows what the secret at ${place ?? ""} is for`);
   }
 }

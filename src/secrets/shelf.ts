@@ -80,10 +80,17 @@ export function commit(shelf: Shelf, at: number, step?: Step): Looked {
   return done(shelf, step);
 }
 
-/** Goes one step back: what was committed is staged again beside the value before. Nothing where no value before is kept. */
+/** Goes one step back: what was committed is staged again beside the value before. Nothing where no value before is kept. Throws `later` beside half of a staged value. */
 export function undo(shelf: Shelf, at: number, step?: Step): Looked {
   const before = finish(shelf, step);
   if (!before.prev || before.next) return before;
+  // Once begun, a staged file counts as one that the undo itself has written: what is current would be lost for it.
+  const half = shelf.files.map(nextOf).find((path) => existsSync(path));
+  if (half !== undefined) {
+    throw new MeshError("later", `half of a staged value of ${shelf.name} lies there: ${half}`, {
+      hint: "move it aside, then undo again",
+    });
+  }
   begin(shelf, "undo", before, at, step);
   undoing(shelf, step);
   return done(shelf, step);

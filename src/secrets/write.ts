@@ -13,7 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MeshError } from "../core/error.ts";
@@ -57,7 +57,8 @@ export function replaceFile(path: string, content: string | Uint8Array, like?: B
     try {
       // First the mode: a read-only one does not keep us from writing to what we have opened.
       if (like) give(file, path, like);
-      writeSync(file, typeof content === "string" ? Buffer.from(content) : content);
+      // All of it or a fault: a disk that is nearly full takes a part of one write, and says nothing.
+      writeFileSync(file, content);
       if (like?.at) futimesSync(file, like.at, like.at);
       fsyncSync(file);
     } finally {

@@ -54,7 +54,7 @@ export const launchd: Supervisor = {
 const reason = ({ status, err }: { status: number; err: string }): string => err.split("\n")[0] || `status ${status}`;
 
 /** Reads what `launchctl print` says; it calls its own form no interface, so what is not found is null. */
-export function stateIn(text: string): State {
+function stateIn(text: string): State {
   const number = (pattern: RegExp): number | null => {
     const found = pattern.exec(text)?.[1];
     return found === undefined ? null : Number(found);

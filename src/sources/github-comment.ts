@@ -7,15 +7,16 @@ import type { Announcement } from "../core/records.ts";
 import { secret } from "../core/secret.ts";
 import type { Comment } from "./source.ts";
 
-const options = outboundOptions.extend({
-  token: secret,
-  base_url: z
-    .url({ protocol: /^https?$/, error: "expected a URL like https://api.github.com" })
-    .transform((url) => url.replace(/\/+$/, ""))
-    .default("https://api.github.com"),
-});
+const options = () =>
+  outboundOptions.extend({
+    token: secret,
+    base_url: z
+      .url({ protocol: /^https?$/, error: "expected a URL like https://api.github.com" })
+      .transform((url) => url.replace(/\/+$/, ""))
+      .default("https://api.github.com"),
+  });
 
-type Options = z.output<typeof options>;
+type Options = z.output<ReturnType<typeof options>>;
 
 const hour = 3_600_000;
 
@@ -23,8 +24,10 @@ const hour = 3_600_000;
  * The comment on an issue or a pull request; a push has none to comment on.
  * https://docs.github.com/en/rest/issues/comments#create-an-issue-comment
  */
-export const githubComment: Comment<typeof options> = {
-  options,
+export const githubComment: Comment<ReturnType<typeof options>> = {
+  get options() {
+    return options();
+  },
   // 403 is also how it says that we ask too often: the adapter tells the two apart.
   retry: { no_retry_on_status: [400, 401, 404] },
 

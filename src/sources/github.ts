@@ -10,15 +10,17 @@ import { defineSource, reporterOptions } from "./source.ts";
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads
 export const github = defineSource({
   kind: "github",
-  options: reporterOptions.omit({ header: true }).extend({
-    kind: z.literal("github"),
-    site: z
-      .url({ protocol: /^https?$/, error: "expected a URL like https://github.com" })
-      .transform((url) => url.replace(/\/+$/, ""))
-      .default("https://github.com"),
-    report_when: z.array(reportWhen).optional(),
-    commands: commandOptions.optional(),
-  }),
+  get options() {
+    return reporterOptions.omit({ header: true }).extend({
+      kind: z.literal("github"),
+      site: z
+        .url({ protocol: /^https?$/, error: "expected a URL like https://github.com" })
+        .transform((url) => url.replace(/\/+$/, ""))
+        .default("https://github.com"),
+      report_when: z.array(reportWhen()).optional(),
+      commands: commandOptions().optional(),
+    });
+  },
   verify: () => opened,
   read: readGithub,
   sample: sampleGithub,

@@ -9,11 +9,13 @@ import { defineSource, reporterOptions } from "./source.ts";
 // https://docs.gitlab.com/user/project/integrations/webhook_events/
 export const gitlab = defineSource({
   kind: "gitlab",
-  options: reporterOptions.omit({ header: true }).extend({
-    kind: z.literal("gitlab"),
-    report_when: z.array(reportWhen).optional(),
-    commands: commandOptions.optional(),
-  }),
+  get options() {
+    return reporterOptions.omit({ header: true }).extend({
+      kind: z.literal("gitlab"),
+      report_when: z.array(reportWhen()).optional(),
+      commands: commandOptions().optional(),
+    });
+  },
   verify: () => opened,
   // Four refusals with 4xx in a row, and it never asks again: https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks
   neverRefuse: true,

@@ -6,17 +6,20 @@ import { apiOf, asWhom, fields, type Options } from "./jira-rest.ts";
 import { wikiBody } from "./jira-wiki.ts";
 import type { Comment } from "./source.ts";
 
-const options = fields.refine((entry) => apiOf(entry) === "datacenter" || entry.email !== undefined, {
-  error: "Jira Cloud needs the e-mail address of the account that the token belongs to",
-  path: ["email"],
-});
+const options = () =>
+  fields().refine((entry) => apiOf(entry) === "datacenter" || entry.email !== undefined, {
+    error: "Jira Cloud needs the e-mail address of the account that the token belongs to",
+    path: ["email"],
+  });
 
 /**
  * The comment on the issue: Atlassian Document Format over v3 on Cloud, wiki markup over v2 on Data Center.
  * https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-comments/
  */
-export const jiraComment: Comment<typeof fields> = {
-  options,
+export const jiraComment: Comment<ReturnType<typeof fields>> = {
+  get options() {
+    return options();
+  },
   retry: { jitter_ratio: 0.25 },
 
   post(announcement, entry, marker) {

@@ -7,15 +7,16 @@ const webRoot = z
   .url({ protocol: /^https?$/, error: "expected a URL like https://acme.atlassian.net" })
   .transform((url) => url.replace(/\/+$/, ""));
 
-export const fields = outboundOptions.extend({
-  site: webRoot,
-  email: z.string().min(3).optional(),
-  token: secret,
-  api: z.enum(["cloud", "datacenter"]).optional(),
-  base_url: webRoot.optional(),
-});
+export const fields = () =>
+  outboundOptions.extend({
+    site: webRoot,
+    email: z.string().min(3).optional(),
+    token: secret,
+    api: z.enum(["cloud", "datacenter"]).optional(),
+    base_url: webRoot.optional(),
+  });
 
-export type Options = z.output<typeof fields>;
+export type Options = z.output<ReturnType<typeof fields>>;
 
 /** Which of the two Jiras it is, said or told by its address. */
 export function apiOf({ api, site, email }: Pick<Options, "api" | "site" | "email">): "cloud" | "datacenter" {

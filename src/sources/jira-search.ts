@@ -4,12 +4,13 @@ import { apiOf, asWhom, type Options } from "./jira-rest.ts";
 import { webRoot } from "../core/web-root.ts";
 import { type FoundMove, type Search, searchOptions } from "./source.ts";
 
-const options = searchOptions.extend({
-  site: webRoot.optional(),
-  email: z.string().min(3).optional(),
-  api: z.enum(["cloud", "datacenter"]).optional(),
-  base_url: webRoot.optional(),
-});
+const options = () =>
+  searchOptions.extend({
+    site: webRoot.optional(),
+    email: z.string().min(3).optional(),
+    api: z.enum(["cloud", "datacenter"]).optional(),
+    base_url: webRoot.optional(),
+  });
 
 // With all fields and their history an issue may take 50 KB.
 const pageSize = 25;
@@ -18,8 +19,10 @@ const pageSize = 25;
  * Issues by JQL with their history: Cloud's search by token, Data Center's by offset.
  * https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
  */
-export const jiraSearch: Search<typeof options, Options> = {
-  options,
+export const jiraSearch: Search<ReturnType<typeof options>, Options> = {
+  get options() {
+    return options();
+  },
 
   find({ account, query }, cursor) {
     const cloud = apiOf(account) === "cloud";

@@ -11,7 +11,9 @@ import { defineSource, sourceOptions } from "./source.ts";
 // Native webhooks: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 export const jira = defineSource({
   kind: "jira",
-  options: sourceOptions.extend({ kind: z.literal("jira"), paths: issuePaths.optional() }),
+  get options() {
+    return sourceOptions.extend({ kind: z.literal("jira"), paths: issuePaths.optional() });
+  },
   verify: ({ header }) => ({
     ...inHeader(header ?? "X-Meshmac-Jira-Token"),
     signature: hubSignature("X-Hub-Signature"),

@@ -7,21 +7,24 @@ import type { Announcement } from "../core/records.ts";
 import { secret } from "../core/secret.ts";
 import type { Comment } from "./source.ts";
 
-const options = outboundOptions.extend({
-  token: secret,
-  /** A personal API key goes as it is, an access token of an application as Bearer. */
-  auth: z.enum(["api-key", "oauth"]).default("api-key"),
-  base_url: z
-    .url({ protocol: /^https?$/, error: "expected a URL like https://api.linear.app" })
-    .transform((url) => url.replace(/\/+$/, ""))
-    .default("https://api.linear.app"),
-});
+const options = () =>
+  outboundOptions.extend({
+    token: secret,
+    /** A personal API key goes as it is, an access token of an application as Bearer. */
+    auth: z.enum(["api-key", "oauth"]).default("api-key"),
+    base_url: z
+      .url({ protocol: /^https?$/, error: "expected a URL like https://api.linear.app" })
+      .transform((url) => url.replace(/\/+$/, ""))
+      .default("https://api.linear.app"),
+  });
 
-type Options = z.output<typeof options>;
+type Options = z.output<ReturnType<typeof options>>;
 
 /** The comment on an issue, over GraphQL: https://linear.app/developers/graphql */
-export const linearComment: Comment<typeof options> = {
-  options,
+export const linearComment: Comment<ReturnType<typeof options>> = {
+  get options() {
+    return options();
+  },
   // It says with 400 that we ask too often: https://linear.app/developers/rate-limiting
   retry: { no_retry_on_status: [401, 403, 404] },
 

@@ -8,7 +8,9 @@ import { defineSource, sourceOptions } from "./source.ts";
 // https://linear.app/developers/webhooks
 export const linear = defineSource({
   kind: "linear",
-  options: sourceOptions.omit({ header: true }).extend({ kind: z.literal("linear") }),
+  get options() {
+    return sourceOptions.omit({ header: true }).extend({ kind: z.literal("linear") });
+  },
   verify: () => opened,
   read: readLinear,
   sample: sampleLinear,

@@ -15,21 +15,22 @@ import { verifyOf } from "./webhook-verify.ts";
 const under = (name: string) => taken.prefault({ from: name });
 
 /** How a body becomes a report: each field a plain text, or a path; under its own name where none is said. */
-export const webhookReport = z.strictObject({
-  workflow: under("workflow"),
-  state: under("state"),
-  branch: taken.prefault({ from: "branch", default: "main" }),
-  commit: under("commit"),
-  run_url: under("run_url"),
-  mesh_node_id: under("mesh_node_id"),
-  provider_run_id: under("provider_run_id"),
-  failing_target: under("failing_target"),
-  states: z
-    .strictObject({ succeeded: words.optional(), failed: words.optional(), cancelled: words.optional() })
-    .default({}),
-});
+export const webhookReport = () =>
+  z.strictObject({
+    workflow: under("workflow"),
+    state: under("state"),
+    branch: taken.prefault({ from: "branch", default: "main" }),
+    commit: under("commit"),
+    run_url: under("run_url"),
+    mesh_node_id: under("mesh_node_id"),
+    provider_run_id: under("provider_run_id"),
+    failing_target: under("failing_target"),
+    states: z
+      .strictObject({ succeeded: words.optional(), failed: words.optional(), cancelled: words.optional() })
+      .default({}),
+  });
 
-export type WebhookReport = z.output<typeof webhookReport>;
+export type WebhookReport = z.output<ReturnType<typeof webhookReport>>;
 
 /** What reading needs of the configuration. */
 export interface WebhookReading {

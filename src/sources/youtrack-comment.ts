@@ -10,21 +10,24 @@ import { webLink } from "../core/text.ts";
 import { shortLine } from "../core/words.ts";
 import type { Comment } from "./source.ts";
 
-const options = outboundOptions.extend({
-  site: z
-    .url({ protocol: /^https?$/, error: "expected a URL like https://acme.youtrack.cloud" })
-    .transform((url) => url.replace(/\/+$/, "")),
-  token: secret,
-});
+const options = () =>
+  outboundOptions.extend({
+    site: z
+      .url({ protocol: /^https?$/, error: "expected a URL like https://acme.youtrack.cloud" })
+      .transform((url) => url.replace(/\/+$/, "")),
+    token: secret,
+  });
 
-export type Options = z.output<typeof options>;
+export type Options = z.output<ReturnType<typeof options>>;
 
 /**
  * The comment on the issue, in under five lines of Markdown.
  * https://www.jetbrains.com/help/youtrack/devportal/resource-api-issues-issueID-comments.html
  */
-export const youtrackComment: Comment<typeof options> = {
-  options,
+export const youtrackComment: Comment<ReturnType<typeof options>> = {
+  get options() {
+    return options();
+  },
 
   post: (announcement, entry, marker) => ({
     method: "POST",

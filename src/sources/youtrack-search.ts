@@ -3,7 +3,7 @@ import { webRoot } from "../core/web-root.ts";
 import { type FoundMove, type Search, searchOptions } from "./source.ts";
 import type { Options } from "./youtrack-comment.ts";
 
-const options = searchOptions.extend({ site: webRoot.optional() });
+const options = () => searchOptions.extend({ site: webRoot.optional() });
 
 const pageSize = 100;
 const fields =
@@ -14,8 +14,10 @@ const fields =
  * comment, ours too, and says nothing of when it moved.
  * https://www.jetbrains.com/help/youtrack/devportal/resource-api-activities.html
  */
-export const youtrackSearch: Search<typeof options, Options> = {
-  options,
+export const youtrackSearch: Search<ReturnType<typeof options>, Options> = {
+  get options() {
+    return options();
+  },
 
   find({ account, query, since }, cursor) {
     const said = new URLSearchParams({

@@ -9,7 +9,9 @@ import { sampleYoutrack } from "./youtrack-sample.ts";
 // The Webhook Triggers app: https://github.com/JetBrains/youtrack-apps/tree/main/packages/webhook-triggers-app
 export const youtrack = defineSource({
   kind: "youtrack",
-  options: sourceOptions.extend({ kind: z.literal("youtrack") }),
+  get options() {
+    return sourceOptions.extend({ kind: z.literal("youtrack") });
+  },
   verify: ({ header }) => inHeader(header ?? "X-YouTrack-Token"),
   fakeTokens: {
     secret:

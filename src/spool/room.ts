@@ -31,11 +31,17 @@ export async function takeRoom(dir: string, takeLock: TakeLock): Promise<Room> {
 }
 
 /**
- * Moves what gateways that are gone left in other rooms into ours, as segments numbered from `next`; answers the numbers.
- * A rename is whole or not at all, so a crash half way leaves each segment in one place.
+ * Moves what gateways that are gone left in other rooms into ours, as segments numbered from `next`; answers the numbers, and
+ * why not all. A rename is whole or not at all, so a crash half way leaves each segment in one place.
  */
-export async function adopt(dir: string, { folder }: Room, next: number, takeLock: TakeLock): Promise<number[]> {
+export async function adopt(
+  dir: string,
+  { folder }: Room,
+  next: number,
+  takeLock: TakeLock,
+): Promise<{ adopted: number[]; faults: unknown[] }> {
   const adopted: number[] = [];
+  const faults: unknown[] = [];
   for (const name of (await readdir(dir)).toSorted()) {
     const other = join(dir, name);
     if (name === refusedFolder || other === folder || (await segmentsIn(other)).length === 0) continue;
@@ -43,8 +49,8 @@ export async function adopt(dir: string, { folder }: Room, next: number, takeLoc
     try {
       leave = await takeLock(lockIn(other));
     } catch (fault) {
-      if (isTaken(fault)) continue;
-      throw fault;
+      if (!isTaken(fault)) faults.push(fault);
+      continue;
     }
     try {
       // Looked at again: its gateway may have emptied it meanwhile.
@@ -53,12 +59,14 @@ export async function adopt(dir: string, { folder }: Room, next: number, takeLoc
         await rename(pathOf(other, number), pathOf(folder, mine));
         adopted.push(mine);
       }
+    } catch (fault) {
+      faults.push(fault); // what was moved before is ours all the same
     } finally {
       leave();
     }
   }
   if (adopted.length > 0) await syncFolder(folder);
-  return adopted;
+  return { adopted, faults };
 }
 
 /** The numbers of the segments in a folder, in order; none where it is no folder. */

@@ -207,7 +207,8 @@ export class Spool {
   /** Writes what is on its way to the disk and gives the room back; what is kept stays for the next start. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#flushing;
+    // What came while something else was under way is written after it.
+    while (this.#flushing) await this.#flushing;
     await this.settle();
     await this.#sealActive();
     this.#room?.leave();
@@ -239,13 +240,11 @@ export class Spool {
     // What is adopted comes before what is written from now on.
     await this.#sealActive();
     const { dir, takeLock } = this.#options;
-    const numbers = await adopt(dir, this.#room, this.#next, takeLock).catch((why: unknown) => {
-      log.warn("spool of another gateway not adopted", { dir, why });
-      return [];
-    });
-    if (numbers.length === 0) return false;
-    this.#next += numbers.length;
-    await this.#load(numbers, this.#room.folder);
+    const { adopted, faults } = await adopt(dir, this.#room, this.#next, takeLock);
+    for (const why of faults) log.warn("spool of another gateway not adopted", { dir, why });
+    if (adopted.length === 0) return false;
+    this.#next += adopted.length;
+    await this.#load(adopted, this.#room.folder);
     await this.#refused.look();
     return true;
   }

@@ -1,12 +1,11 @@
+import { longestTimer } from "../core/units.ts";
+
 /** How long to listen for a ring; `since` is the count last heard: a ring after it ends the wait at once. */
 export interface Listening {
   ms: number;
   signal?: AbortSignal | undefined;
   since?: number;
 }
-
-// setTimeout takes a signed 32-bit number of milliseconds, and fires at once beyond it.
-const longestTimer = 2 ** 31 - 1;
 
 /** Wakes everybody who waits in this process. A listener that remembers `count` misses no ring between two waits. */
 export class Bell {

@@ -1,3 +1,5 @@
+import { longestTimer } from "../core/units.ts";
+
 /** Time as the worker feels it; a test passes its own. */
 export interface Clock {
   /** Epoch milliseconds; jumps when the machine slept or the time was set. */
@@ -7,8 +9,6 @@ export interface Clock {
   /** Resolves after `ms`, or at once when the signal fires. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
-
-const longestTimer = 2 ** 31 - 1;
 
 export const realClock: Clock = {
   now: () => Date.now(),

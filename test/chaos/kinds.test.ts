@@ -52,7 +52,7 @@ function destinationsOf(fars: (readonly [Column, Far])[]) {
     chats[`c${n}`] = { ...apart.entry, states: [...runStates], rate: "10000/s", timeout: "500ms", retry };
     Object.assign(texts, apart.texts);
   }
-  const config = configSchema.parse({ chats });
+  const config = configSchema().parse({ chats });
   bindAll(config, texts);
   return destinationsFrom(config, { mask: (text) => text });
 }

@@ -11,7 +11,7 @@ import { diceOf } from "./dice.ts";
 // How a run comes back when its node does not. `CHAOS_RUNS` set also prints how long it took.
 
 test("with the default numbers a dead node's run is another's 90 s after it was last heard of, and not sooner", async () => {
-  const { lease } = configSchema.parse({});
+  const { lease } = configSchema().parse({});
   const dir = mkdtempSync(join(tmpdir(), "meshmac-recovery-"));
   let now = 1_800_000_000_000;
   const store = await openSqlite({ path: join(dir, "meshmac.db"), state_dir: dir, now: () => now });

@@ -25,7 +25,7 @@ const kind: Sending<Openclaw> = {
 };
 
 const parse = (more: object) =>
-  configSchema.safeParse({ chats: { claw: { kind: "openclaw", token: "openclaw/gateway.token", ...more } } });
+  configSchema().safeParse({ chats: { claw: { kind: "openclaw", token: "openclaw/gateway.token", ...more } } });
 
 describe("openclaw", () => {
   keepsWhatEveryChatKeeps(kind);

@@ -32,7 +32,7 @@ test("the schema for editors refuses an unknown key and knows every kind", () =>
     expect(text).toContain(`"const":"${kind}"`);
 });
 
-const inForce = (raw: unknown): unknown => JSON.parse(JSON.stringify(configSchema.parse(raw)));
+const inForce = (raw: unknown): unknown => JSON.parse(JSON.stringify(configSchema().parse(raw)));
 
 function put(into: Record<string, unknown>, [key = "", ...rest]: string[], value: unknown): void {
   if (rest.length === 0) return void (into[key] = value);

@@ -15,7 +15,7 @@ const report: Omit<Report, "source"> = {
 };
 const judged = (entries: object[] | undefined) =>
   reportIf(
-    entries?.map((entry) => reportWhen.parse(entry)),
+    entries?.map((entry) => reportWhen().parse(entry)),
     report,
     { event: "workflow_run", project: ["acme/app", "app"], workflow: "CI" },
   );

@@ -50,7 +50,7 @@ const keyIdOf = (text: string): string => Bun.SHA256.hash(text, "hex").slice(0, 
 /** Escalates on a stage's store and clock; a wait is a short one, after which the loop looks at that clock again. */
 function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[], wishes: Wishes = {}): Watch {
   const { pagers = {}, chats = {}, escalate_after = "10m", retry = {} } = wishes;
-  const config = configSchema.parse({
+  const config = configSchema().parse({
     pool: "acme-ios",
     pagers,
     chats,

@@ -9,7 +9,7 @@ import { until } from "../stores/conformance/given.ts";
 
 /** Pings this address; a wait is a short one. Answers how long it wanted to wait. */
 function beating(url: string, check: () => Promise<void>) {
-  const { heartbeat } = configSchema.parse({ heartbeat: { url: "deadman/ping.url", every: "2m" } });
+  const { heartbeat } = configSchema().parse({ heartbeat: { url: "deadman/ping.url", every: "2m" } });
   for (const { secret } of secretsOf(heartbeat)) secret.bind(() => url);
   const waits: number[] = [];
   const { stop } = startHeartbeat({

@@ -124,7 +124,7 @@ const oncall = Object.fromEntries(
       : []),
   ]),
 );
-const config = configSchema.parse({ pagers: oncall, retry: { max_attempts: 2, base_delay_ms: 1, max_delay_ms: 2 } });
+const config = configSchema().parse({ pagers: oncall, retry: { max_attempts: 2, base_delay_ms: 1, max_delay_ms: 2 } });
 const pageTexts = places.flatMap(([place], n) => [
   [`w${n}/page.url`, `${place}/pages/${hook}`],
   [`w${n}/page.key`, key],

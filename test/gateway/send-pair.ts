@@ -11,7 +11,7 @@ export async function openSpeaker(
   port: number,
   hook: string,
 ): Promise<{ store: RedisStore; sender: Sender; close(): Promise<void> }> {
-  const config = configSchema.parse({ chats: chatAt("builds", { timeout: "1s" }), retry: { base_delay_ms: 10 } });
+  const config = configSchema().parse({ chats: chatAt("builds", { timeout: "1s" }), retry: { base_delay_ms: 10 } });
   bindAll(config, { "builds/hook.url": hook });
   const mask = exactMask([hook]);
   const destinations = destinationsFrom(config, { mask });

@@ -60,12 +60,12 @@ const youtrackAt = {
 
 const destinations: [string, Destination][] = columns.flatMap((column) => {
   using far = column.open();
-  const config = configSchema.parse({ chats: { it: far.entry } });
+  const config = configSchema().parse({ chats: { it: far.entry } });
   bindAll(config, far.texts);
   const destination = destinationsFrom(config, { mask: (text) => text }).get("chat:it");
   return destination && column.kind !== "console" ? [[column.name, destination] as const] : [];
 }) as [string, Destination][];
-const sources = configSchema.parse({ sources: { ...jiraAt("https://acme.atlassian.net"), ...youtrackAt } });
+const sources = configSchema().parse({ sources: { ...jiraAt("https://acme.atlassian.net"), ...youtrackAt } });
 for (const [name, at] of destinationsFrom(sources, { mask: (text) => text })) destinations.push([name, at]);
 
 const hands = { print: () => {}, mask: (text: string) => text, now: () => now };
@@ -90,7 +90,7 @@ describe.each(destinations)("%s", (_name, destination) => {
 });
 
 const pagers = (() => {
-  const config = configSchema.parse({
+  const config = configSchema().parse({
     pagers: {
       oncall: { kind: "pagerduty", key: "pagerduty/routing.key" },
       audit: { kind: "webhook", url: "audit/hook.url" },

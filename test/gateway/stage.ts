@@ -42,7 +42,7 @@ export class Stage {
 
   private constructor(wishes: Wishes) {
     const texts = wishes.texts ?? {};
-    const config = configSchema.parse({
+    const config = configSchema().parse({
       chats: wishes.chats ?? {},
       sources: wishes.sources ?? {},
       retry: { base_delay_ms: 10, max_delay_ms: 40, ...wishes.retry },

@@ -1,5 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as snippets from "../../fixtures/init/snippets.ts";
@@ -119,4 +128,17 @@ test("knows groups by name and by number, and says where there is none", () => {
   const [name = "", , gid] = (readFileSync("/etc/group", "utf8").split("\n")[0] ?? "").split(":");
   expect(groupId(name)).toBe(Number(gid));
   expect(() => groupId("nobody-is-called-so")).toThrow("no group");
+});
+
+test("a disk that takes a part of a configuration keeps none of it, and init may be run again", () => {
+  const path = join(mkdtempSync(join(top, "full-")), "meshmac.config.yaml");
+  // A block is 512 or 1024 bytes, as the shell has it.
+  const limited = 'ulimit -f 2 && exec "$0" "$@"';
+  const script = join(import.meta.dir, "full.ts");
+  const { exitCode } = Bun.spawnSync(["/bin/sh", "-c", limited, process.execPath, script, path, "5000"], {
+    env: { PATH: process.env.PATH ?? "", BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" },
+    stderr: "ignore",
+  });
+  expect(exitCode).not.toBe(0);
+  expect(existsSync(path)).toBe(false);
 });

@@ -52,6 +52,7 @@ const everything: JsonObject = {
       token: "youtrack/inbound.token",
       ...door,
       comment: { site: "https://acme.youtrack.cloud", token: "youtrack/rest.token" },
+      reconcile: { site: "https://acme.youtrack.cloud", token: "youtrack/search.token", query: "State: Building" },
     },
     github: { kind: "github", path: "/github", token: "github/hook.secret" },
     gitlab: { kind: "gitlab", path: "/gitlab", token: "gitlab/hook.secret" },
@@ -75,6 +76,16 @@ const everything: JsonObject = {
     page: { kind: "webhook", url: "hooks/page.url", key: "hooks/page.key" },
   },
   heartbeat: { url: "deadman/ping.url" },
+  logs: {
+    archive: {
+      s3: {
+        endpoint: "https://s3.acme.example",
+        bucket: "acme-logs",
+        access_key_id: "AKIAEXAMPLE",
+        secret_access_key: "archive/s3.secret",
+      },
+    },
+  },
   rotation: {
     owner: "ops@acme.example",
     secrets: {
@@ -92,6 +103,8 @@ const values: Record<string, string> = {
   "jira/rest.token": "jira-rest-old",
   "youtrack/inbound.token": createToken(),
   "youtrack/rest.token": "perm:old",
+  "youtrack/search.token": "perm:search",
+  "archive/s3.secret": "s3-secret-old",
   "github/hook.secret": createToken(),
   "gitlab/hook.secret": createToken(),
   "linear/hook.secret": createToken(),
@@ -176,7 +189,12 @@ describe("every secret that a configuration names", () => {
     expect(await begun(loaded, name, brought)).toMatchObject({ fresh: false, staged: { key_id: staged.key_id } });
 
     const steps = stepsFor(subject, aboutOf(subject, look(subject.shelf), loaded.config));
-    expect(steps.some(({ say }) => say === `meshmac rotate commit ${name}` || subject.kind === "connect")).toBe(true);
+    expect(
+      steps.some(
+        ({ say }) =>
+          say === `meshmac rotate commit ${name}` || subject.kind === "connect" || subject.kind === "archive",
+      ),
+    ).toBe(true);
     expect(steps.at(-1)?.say).toContain("backups");
     const texts = steps.map(({ say }) => say).join("\n");
     expect(texts).not.toMatch(/undefined|null/);

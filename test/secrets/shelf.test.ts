@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, cpSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, cpSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createToken, openVault } from "../../src/secrets.ts";
 import { readLedger } from "../../src/secrets/ledger.ts";
@@ -206,4 +206,26 @@ describe("a value that was retired", () => {
     vault.watch([name]);
     expect(vault.values()).toContain(before);
   });
+});
+
+test("a disk that takes a part of a value leaves the one there was", () => {
+  using folder = new Folder();
+  const path = folder.write("tls/key.pem", "whole");
+  // A block is 512 or 1024 bytes, as the shell has it.
+  const limited = 'ulimit -f 2 && exec "$0" "$@"';
+  const script = join(import.meta.dir, "full.ts");
+  const { exitCode } = Bun.spawnSync(["/bin/sh", "-c", limited, process.execPath, script, path, "5000"], {
+    env: { PATH: process.env.PATH ?? "", BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" },
+    stderr: "ignore",
+  });
+  expect(exitCode).not.toBe(0);
+  expect(readFileSync(path, "utf8")).toBe("whole");
+});
+
+test("an undo is refused beside half of a staged pair, which it could not tell from its own", () => {
+  using folder = new Folder();
+  const shelf = prepare(folder, "a certificate and its key", "undo");
+  folder.write("tls/cert.pem.next", "somebody's");
+  expect(() => undo(shelf, at)).toThrow("half of a staged value");
+  expect(look(shelf).prev).not.toBeNull();
 });

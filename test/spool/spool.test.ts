@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MeshError } from "../../src/core/error.ts";
 import { frame, scan, unframe } from "../../src/spool/frame.ts";
+import { Spool } from "../../src/spool/spool.ts";
 import { everyLine, Folder, textsIn } from "./folder.ts";
 
 const kept = (text: string, line = "jira", at = 1_795_000_000_000) => ({ line, at, text });
@@ -96,6 +98,56 @@ test("a segment that somebody deleted holds up nobody", async () => {
   await spool.append(kept("a"));
   rmSync(folder.segments()[0] ?? "");
   expect(await textsIn(spool)).toEqual([null]);
+});
+
+test("what was adopted is kept although a later room cannot be", async () => {
+  await using folder = new Folder();
+  for (const room of ["2", "3"]) {
+    mkdirSync(join(folder.dir, room), { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder.dir, room, "000000000001.line"), frame(kept(`of ${room}`)));
+  }
+  const spool = new Spool({
+    dir: folder.dir,
+    limit: 1_000_000,
+    takeLock: async (path) => {
+      if (path.includes("/3/")) throw new MeshError("permission", "the room is another user's");
+      return () => {};
+    },
+  });
+  await spool.open();
+  await spool.append(kept("new"));
+  expect(await textsIn(spool)).toEqual(["of 2", "new"]);
+  await spool.close();
+});
+
+test("what came while it was being closed is on the disk, and its room is free", async () => {
+  await using folder = new Folder();
+  const asked = Promise.withResolvers<void>();
+  const free = Promise.withResolvers<void>();
+  let taken = 0;
+  const spool = new Spool({
+    dir: folder.dir,
+    limit: 1_000_000,
+    takeLock: async (path) => {
+      if (path.includes("/2/")) {
+        asked.resolve();
+        await free.promise;
+      }
+      taken++;
+      return () => void taken--;
+    },
+  });
+  await spool.open();
+  mkdirSync(join(folder.dir, "2"), { recursive: true, mode: 0o700 });
+  writeFileSync(join(folder.dir, "2", "000000000001.line"), frame(kept("left")));
+  const adopted = spool.adopt();
+  await asked.promise;
+  const appended = spool.append(kept("late"));
+  const closed = spool.close();
+  free.resolve();
+  await Promise.all([adopted, appended, closed]);
+  expect(taken).toBe(0);
+  expect(await textsIn(await folder.spool())).toEqual(["left", "late"]);
 });
 
 test("the mark of a line is no other line's", async () => {

@@ -123,6 +123,7 @@ function howItLives(subject: Subject): string {
         ? "messages carry both signatures until the commit"
         : "messages go out with the current value until the commit";
     default:
+      if (subject.kind === "archive") return "the archive is written with the current value until the commit";
       return subject.kind === "rest" || subject.kind === "redis" || subject.kind === "connect"
         ? "the new value is tried first, the current one where it is refused"
         : "both values are accepted";

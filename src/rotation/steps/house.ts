@@ -40,6 +40,17 @@ export const redis: Steps = (about) => [
   backups,
 ];
 
+// A key of S3 is an id and a secret that come together, and the id stands in the configuration: they change at once.
+export const archive: Steps = (about) => [
+  unseen("at the provider: make a second access key of the same rights"),
+  seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),
+  unseen("put the new key's id into logs.archive.s3.access_key_id of every gateway's configuration"),
+  seen("committed", `meshmac rotate commit ${about.subject.name} --force (nothing is archived with it before)`),
+  unseen("restart the gateways; what was not archived meanwhile follows"),
+  unseen("at the provider: delete the old access key"),
+  backups,
+];
+
 export const heartbeat: Steps = (about) => [
   unseen("make a new check at the dead-man service"),
   seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),

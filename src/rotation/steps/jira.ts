@@ -19,7 +19,7 @@ export const jiraRest: Steps = (about) => [
     `https://id.atlassian.com/manage-profile/security/api-tokens, as the automation's own account: create a token that can browse and comment in this project only, with an end date; never an administrator's`,
   ),
   seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),
-  seen("used", `a failed build was commented on ${about.site ?? "the site"} with the new token`),
+  seen("used", `${about.use} at ${about.site ?? "the site"} with the new token`),
   seen("quiet", "the old token was not needed any more"),
   commitStep(about),
   unseen("on the same page, revoke the old token"),

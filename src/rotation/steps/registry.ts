@@ -1,7 +1,7 @@
 import type { Subject } from "../subjects.ts";
 import { anyChat, mattermost, oneAtATime, pager, signing, slack } from "./chats.ts";
 import { githubDoor, githubRest, gitlabDoor, gitlabRest, linearDoor, linearRest } from "./forges.ts";
-import { admin, connect, heartbeat, node, redis, tls } from "./house.ts";
+import { admin, archive, connect, heartbeat, node, redis, tls } from "./house.ts";
 import { jiraDoor, jiraRest } from "./jira.ts";
 import type { About, Step, Steps } from "./step.ts";
 import { backups, commitStep, seen, unseen } from "./step.ts";
@@ -30,6 +30,7 @@ const registry: Record<string, Steps> = {
   node,
   connect,
   redis,
+  archive,
   heartbeat,
   tls,
   door: (about) => [

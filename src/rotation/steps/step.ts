@@ -31,6 +31,8 @@ export interface About {
   door: string | null;
   header: string | null;
   site: string | null;
+  /** What shows that a tracker takes the token: a comment, or a search for missed moves. */
+  use: string;
   /** SHA-256 of the new value and of the old one, as Redis takes them. */
   hash: { next: string; current: string } | null;
   user: string | null;

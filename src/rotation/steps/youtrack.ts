@@ -15,7 +15,7 @@ export const youtrackRest: Steps = (about) => [
     "Hub, the automation account's profile → Account Security → New token: scope YouTrack; the account may read issues and add comments in this project, and nothing else",
   ),
   seen("staged", `meshmac rotate start ${about.subject.name} --stdin < FILE`),
-  seen("used", `a failed build was commented on ${about.site ?? "the site"} with the new token`),
+  seen("used", `${about.use} at ${about.site ?? "the site"} with the new token`),
   seen("quiet", "the old token was not needed for the time of the dual run (15 minutes unless configured)"),
   commitStep(about),
   unseen("in Hub, delete the old token"),
