@@ -1,5 +1,10 @@
-/** Calls `first` at the first SIGTERM, SIGINT or SIGHUP (its terminal went away), and `second` at another one, or at a SIGQUIT. */
-export function onSignals(first: () => void, second: () => void): void {
+import { isatty } from "node:tty";
+
+/**
+ * Calls `first` at the first SIGTERM, SIGINT or SIGHUP, and `second` at another one, or at a SIGQUIT. Where `again` is
+ * given and no terminal is there that could have gone away, a SIGHUP calls that instead.
+ */
+export function onSignals(first: () => void, second: () => void, again?: () => void): void {
   let told = false;
   const gently = () => {
     if (told) return second();
@@ -8,7 +13,7 @@ export function onSignals(first: () => void, second: () => void): void {
   };
   process.on("SIGTERM", gently);
   process.on("SIGINT", gently);
-  process.on("SIGHUP", gently);
+  process.on("SIGHUP", again && !isatty(0) && !isatty(2) ? again : gently);
   process.on("SIGQUIT", second);
 }
 
