@@ -79,7 +79,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     return answerError(404, "no such door", correlation_id);
   }
 
-  const server = listen({
+  const listener = listen({
     name: "gateway.listen",
     at,
     largestBody: cutOffAt(max_body),
@@ -94,5 +94,5 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
       return answerError(405, "expected GET", correlation_id, { headers: { Allow: "GET, HEAD" } });
     },
   });
-  return { server, use: (next) => void (hall = next) };
+  return { server: listener, use: (next) => void (hall = next) };
 }
