@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { JsonObject } from "../../src/core/json.ts";
 import { openMattermost } from "../fakes/mattermost.ts";
-import { deliver, eventually, Household, jiraBody, type Process, youtrackBody } from "./household.ts";
+import { deliver, eventually, Household, jiraBody, type Process, tokens, youtrackBody } from "./household.ts";
 import { chanceFrom } from "./rotating.ts";
 
 // A gateway whose configuration changes while it serves: by SIGHUP or by itself, right files and wrong ones. RELOAD_ROUNDS=200
@@ -10,6 +11,7 @@ import { chanceFrom } from "./rotating.ts";
 
 const rounds = Number(process.env.RELOAD_ROUNDS ?? 20);
 const seed = Number(process.env.RELOAD_SEED ?? 4711);
+const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../../dist/meshmac");
 const loaded = "configuration loaded";
 const refused = "configuration refused, the last one stays";
 
@@ -137,7 +139,8 @@ test(
         };
       }
       if (kind <= 2) {
-        if (kind === 1) here.url = here.url === "mattermost/builds.url" ? "mattermost/team.url" : "mattermost/builds.url";
+        if (kind === 1)
+          here.url = here.url === "mattermost/builds.url" ? "mattermost/team.url" : "mattermost/builds.url";
         else here.name = here.name === "builds" ? "team" : "builds";
         write();
         const goesTo = here.url === "mattermost/builds.url" ? old : fresh;
@@ -212,4 +215,179 @@ async function queuedRuns({ admin }: Serving): Promise<Set<string>> {
     cursor = page.next;
   }
   return ids;
+}
+
+test("a wrong file changes nothing and is said once; /readyz and doctor say so until it is mended", async () => {
+  const papers = new Papers(new Household());
+  const gateway = await papers.house.serve();
+  const right = JSON.stringify(papers.config);
+  const found = async (): Promise<boolean> => {
+    const { stdout } = await papers.house.run("doctor", "--json", "--only", "config-not-loaded");
+    return JSON.parse(stdout).findings.length > 0;
+  };
+  papers.put(JSON.stringify({ ...papers.config, chat: {} }));
+  const said = await gateway.said(refused);
+  expect(said).toMatchObject({ level: "error", problems: ['unknown key "chat" (did you mean "chats"?)'] });
+  // Asked twice more it answers, and complains no more.
+  for (let asked = 1; asked <= 2; asked++) {
+    gateway.child.kill("SIGHUP");
+    await eventually("an answer", () => count(gateway, "configuration still refused") === asked);
+  }
+  expect(count(gateway, refused)).toBe(1);
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-12"))).body.status).toBe("queued");
+  expect(await notesOf(gateway)).toEqual([expect.stringContaining("not in use")]);
+  await eventually("the finding", found);
+
+  papers.put(right);
+  await gateway.said(loaded);
+  expect(await notesOf(gateway)).toEqual([]);
+  await eventually("no finding", async () => !(await found()));
+});
+
+test("a file that names a secret which is not there, or which others can read, is taken when that is mended", async () => {
+  const papers = new Papers(new Household());
+  const gateway = await papers.house.serve();
+  papers.config.sources.jira.token = "jira/another.token";
+  await papers.load(gateway, refused);
+  const value = "another-token-0123456789abcdef0123456789";
+  papers.house.write("secrets.d/jira/another.token", value, 0o644);
+  await eventually("the mode to be told", () => count(gateway, refused) === 2);
+  const headers = { "X-Meshmac-Jira-Token": value };
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-12"), headers)).status).toBe(401);
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-12"))).status).toBe(200);
+  papers.house.write("secrets.d/jira/another.token", value, 0o600);
+  await gateway.said(loaded);
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-13"), headers)).status).toBe(200);
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-13"))).status).toBe(401);
+  expect(gateway.stderr).not.toContain(value);
+});
+
+test("a door that is added answers, one that is gone is 404, and lanes reach the store", async () => {
+  const papers = new Papers(new Household());
+  const gateway = await papers.house.serve();
+  const { youtrack } = papers.config.sources;
+  const limit = async () => {
+    const { stdout } = await papers.house.run("lanes", "list", "--json");
+    return JSON.parse(stdout).lanes.find(({ lane }: { lane: string }) => lane === "ios")?.limit;
+  };
+  Object.assign(papers.config.sources, { second: { ...youtrack, path: "/second" } });
+  Reflect.deleteProperty(papers.config.sources, "youtrack");
+  papers.config.lanes = { ios: { limit: 3 } };
+  await papers.load(gateway);
+  expect((await gateway.said(loaded)).changed).toEqual(["sources.youtrack", "sources.second", "lanes.ios.limit"]);
+  expect((await deliver(gateway.url, "youtrack", youtrackBody("MOB-12"))).status).toBe(404);
+  const headers = { "Content-Type": "application/json", "X-YouTrack-Token": tokens.youtrack };
+  const knock = { method: "POST", headers, body: JSON.stringify(youtrackBody("MOB-12")) };
+  expect(await (await fetch(`${gateway.url}/second`, knock)).json()).toMatchObject({ status: "queued" });
+  await eventually("the limit", async () => (await limit()) === 3);
+});
+
+test("a file that is written in place is read when it is whole, without a signal", async () => {
+  const papers = new Papers(new Household());
+  const gateway = await papers.house.serve();
+  papers.config.escalate_after = "11m";
+  const text = JSON.stringify(papers.config);
+  for (let end = 0; end < text.length; end += 16) {
+    writeFileSync(papers.house.config, text.slice(0, end));
+    await new Promise((next) => setTimeout(next, 10));
+  }
+  writeFileSync(papers.house.config, text);
+  expect((await gateway.said(loaded)).changed).toEqual(["escalate_after"]);
+  expect(count(gateway, refused)).toBe(0);
+});
+
+test("what only a start can open stays as it runs and is named; the rest is taken", async () => {
+  const papers = new Papers(new Household());
+  papers.house.secret("admin/api.token", tokens.jiraRest);
+  const { gateway: before } = papers.config;
+  papers.config.gateway = { ...Object(before), admin: { listen: "127.0.0.1:0", token: "admin/api.token" } };
+  papers.put();
+  const gateway = await papers.house.serve();
+  const nodes = { listen: "127.0.0.1:0", url: "https://mesh.example" };
+  const authorization = { Authorization: `Bearer ${tokens.jiraRest}` };
+
+  papers.config.gateway = { ...Object(before), listen: "127.0.0.1:1", nodes };
+  papers.config.pool = "another";
+  papers.config.sources.jira.path = "/jira/another";
+  await papers.load(gateway);
+  expect((await gateway.said("configuration needs a restart")).needs_restart).toEqual([
+    "pool",
+    "gateway.listen",
+    "gateway.nodes.listen",
+  ]);
+  expect((await gateway.said(loaded)).changed).toEqual(["gateway.admin.token", "sources.jira.path"]);
+  expect((await deliver(gateway.url, "jira", jiraBody("MOB-12"))).status).toBe(404);
+  // No token is asked for any more.
+  expect(await notesOf(gateway)).toEqual([expect.stringContaining("needs a restart: pool, gateway.listen")]);
+  await papers.load(gateway, "configuration unchanged");
+  expect(count(gateway, "configuration needs a restart")).toBe(1);
+
+  papers.config.gateway = before ?? {};
+  papers.config.pool = "acme-ios";
+  await papers.load(gateway);
+  expect((await fetch(`${gateway.admin}/readyz`, { headers: authorization })).status).toBe(200);
+  expect(await notesOf(gateway)).toEqual([]);
+});
+
+test("what would be safe only after a restart is refused before it", async () => {
+  const papers = new Papers(new Household());
+  papers.house.secret("admin/api.token", tokens.jiraRest);
+  const open = { admin: { listen: "0.0.0.0:0", token: "admin/api.token" } };
+  papers.config.gateway = { ...Object(papers.config.gateway), ...open };
+  papers.put();
+  const gateway = await papers.house.serve();
+  papers.config.gateway = { ...Object(papers.config.gateway), admin: { listen: "127.0.0.1:0" } };
+  await papers.load(gateway, refused);
+  expect((await gateway.said(refused)).problems).toEqual([expect.stringContaining("gateway.admin.token: is missing")]);
+  expect((await fetch(`${gateway.admin}/api/v1/runs`)).status).toBe(401);
+});
+
+test("a gateway that is killed while it reads starts with what the file says then", async () => {
+  const chance = chanceFrom(seed + 1);
+  const papers = new Papers(new Household());
+  let gateway = await papers.house.serve();
+  for (let round = 0; round < 5; round++) {
+    const path = `/jira/turn-${round}`;
+    papers.config.sources.jira.path = path;
+    papers.put();
+    gateway.child.kill("SIGHUP");
+    await new Promise((next) => setTimeout(next, chance() * 800));
+    await gateway.kill9();
+    gateway = await papers.house.serve();
+    const doors = (await gateway.said("gateway listening")).doors;
+    expect(doors).toContainEqual(`jira ${gateway.url}${path}`);
+  }
+});
+
+test("up with a file reads it again at a SIGHUP; its worker needs a restart", async () => {
+  const papers = new Papers(new Household());
+  const up = papers.house.start(["up"], { MESHMAC_LOG_LEVEL: "info" });
+  const { public_url } = await up.said("gateway listening");
+  papers.config.sources.jira.path = "/jira/another";
+  papers.config.node = { id: "mac-07", labels: ["xcode-16"] };
+  await papers.load(up);
+  expect((await up.said("configuration needs a restart")).needs_restart).toEqual(["node"]);
+  expect((await deliver(String(public_url), "jira", jiraBody("MOB-12"))).status).toBe(404);
+  expect(await up.stop()).toBe(0);
+});
+
+test("a SIGHUP drains where a terminal has gone away, and a worker everywhere", async () => {
+  const { house } = new Papers(new Household());
+  let seen = "";
+  const terminal = { data: (_: unknown, data: Uint8Array) => void (seen += new TextDecoder().decode(data)) };
+  const serving = Bun.spawn([binary, "serve", "--config", house.config], {
+    cwd: house.dir,
+    env: { PATH: process.env.PATH ?? "", HOME: house.dir },
+    terminal,
+  });
+  await eventually("it to listen", () => seen.includes("gateway listening"));
+  const worker = await house.work();
+  expect(await worker.stop("SIGHUP")).toBe(0);
+  serving.kill("SIGHUP");
+  expect(await serving.exited).toBe(0);
+  expect(seen).toContain("gateway stopped");
+});
+
+async function notesOf({ admin }: Serving): Promise<string[]> {
+  return ((await (await fetch(`${admin}/readyz`)).json()) as { notes: string[] }).notes;
 }
