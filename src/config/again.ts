@@ -27,20 +27,20 @@ export async function loadAgain(
     (path) => !isSame(valueAt(fresh.config, path), valueAt(running.config, path)),
   );
   // As if the file still said it: so every check between the parts is made of what will run.
-  const loaded = restart.length === 0 ? fresh : { ...staying(fresh.said, running, restart, dirname(file)), file };
+  const loaded = restart.length === 0 ? fresh : { ...staying(fresh, running, restart, dirname(file)), file };
   return { loaded, changed: differences(running.config, loaded.config), restart };
 }
 
-function staying(said: Raw, running: Loaded, paths: string[], base: string): Loaded {
-  const raw = paths.reduce((whole, path) => withRunning(whole, running, path.split(".")), said);
+/** What the fresh file says, with what the running one said at these places; a section that only one of them has stays or goes as a whole. */
+function staying(fresh: Loaded, running: Loaded, paths: string[], base: string): Loaded {
+  const lacks = (path: string) => [fresh, running].some(({ config }) => valueAt(config, path) === undefined);
+  const raw = paths.reduce((said, path) => {
+    const keys = path.split(".");
+    const sections = keys.map((_, i) => keys.slice(0, i + 1).join("."));
+    const place = sections.find(lacks) ?? path;
+    return put(said, place.split("."), valueAt(running.said, place));
+  }, fresh.said);
   return configFrom(raw, { base });
-}
-
-/** Puts what the running file said at one place; a section that does not run at all goes as a whole. */
-function withRunning(raw: Raw, running: Loaded, keys: string[]): Raw {
-  const missing = keys.findIndex((_, i) => valueAt(running.config, keys.slice(0, i + 1).join(".")) === undefined);
-  const place = missing < 0 ? keys : keys.slice(0, missing + 1);
-  return put(raw, place, valueAt(running.said, place.join(".")));
 }
 
 function put(raw: Raw, [key = "", ...rest]: string[], value: unknown): Raw {
