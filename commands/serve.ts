@@ -5,12 +5,13 @@ import { openGateway } from "../src/gateway/gateway.ts";
 import { openOwned } from "../src/stores/open.ts";
 import { configArgs, print } from "./args.ts";
 
-import { onSignals } from "./signals.ts";
+import { onSignals, outliveHangUp } from "./signals.ts";
 
 export default defineCommand({
   meta: { name: "serve", description: "Run the gateway: doors, announcements, comments, admin side" },
   args: configArgs,
   async run({ args }) {
+    outliveHangUp();
     const loaded = await loadConfig({ file: args.config });
     const { config, vault } = loaded;
     checkFiles(config, vault);

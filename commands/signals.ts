@@ -13,8 +13,15 @@ export function onSignals(first: () => void, second: () => void, again?: () => v
   };
   process.on("SIGTERM", gently);
   process.on("SIGINT", gently);
-  process.on("SIGHUP", again && !isatty(0) && !isatty(2) ? again : gently);
+  process.on("SIGHUP", again && !hasTerminal() ? again : gently);
   process.on("SIGQUIT", second);
+}
+
+const hasTerminal = (): boolean => isatty(0) || isatty(2);
+
+/** Lets no SIGHUP end us while we start: whoever reloads a service right after its start gets what the start has read. */
+export function outliveHangUp(): void {
+  if (!hasTerminal()) process.on("SIGHUP", () => {});
 }
 
 const passedOn = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;

@@ -34,13 +34,19 @@ const mostPlaces = 50;
  * Follows the configuration file: what it says is put in place as a whole, or refused as a whole and said once. One that
  * is refused because of a secret's file is tried again until that is mended. Without a file there is nothing to follow.
  */
-export function startReload({ running: first, fixed, take, sleep = nap }: ReloadOptions): Reload {
-  const { file } = first;
-  if (file === null) return { now: () => {}, notes: () => [], facts: () => ({}), stop: async () => {} };
+export function startReload(options: ReloadOptions): Reload {
+  const { file } = options.running;
+  return file === null ? nothing : follow(file, options);
+}
+
+const nothing: Reload = { now: () => {}, notes: () => [], facts: () => ({}), stop: async () => {} };
+
+function follow(file: string, { running: first, fixed, take, sleep = nap }: ReloadOptions): Reload {
   const over = new AbortController();
   let bell = Promise.withResolvers<void>();
   let asked = false;
   let running = first;
+  /** The state of the file that was last taken or refused. */
   let known = first.digest;
   /** Reads well, and waits for the files that it names. */
   let waiting: Again | null = null;
@@ -49,18 +55,18 @@ export function startReload({ running: first, fixed, take, sleep = nap }: Reload
   let restart: string[] = [];
 
   async function look(): Promise<number> {
-    const digest = await digestOf(file ?? "");
+    const digest = await digestOf(file);
     if (digest === known && !asked) {
       if (waiting) enter(waiting, false);
       return lookEvery;
     }
     await sleep(settlesIn, over.signal);
-    if (over.signal.aborted || (await digestOf(file ?? "")) !== digest) return 0;
+    if (over.signal.aborted || (await digestOf(file)) !== digest) return 0;
     const forced = asked && digest === known;
     asked = false;
-    const read = await loadAgain(file ?? "", running, fixed).catch((fault: unknown) => ({ fault }));
+    const read = await loadAgain(file, running, fixed).catch((fault: unknown) => ({ fault }));
     // What was read may be the next state of the file, or half of it.
-    if ((await digestOf(file ?? "")) !== digest) return 0;
+    if ((await digestOf(file)) !== digest) return 0;
     known = digest;
     waiting = "fault" in read ? null : read;
     if ("fault" in read) refuse(read.fault, forced);
@@ -97,6 +103,7 @@ export function startReload({ running: first, fixed, take, sleep = nap }: Reload
     if (isNews) log.error("configuration refused, the last one stays", { file, why: summary, problems, hint });
     else if (forced) log.info("configuration still refused", { file });
   }
+
   async function run(): Promise<void> {
     while (!over.signal.aborted) {
       const rung = bell.promise;

@@ -76,3 +76,28 @@ test("posts for a chat that is gone wait until it comes back", async () => {
   await stage.settled(1);
   expect(chat.posts).toHaveLength(1);
 });
+
+test("a post that the store was giving out for a chat goes there, though the chat is gone by then", async () => {
+  using chat = openMattermost();
+  await using stage = await Stage.open({ chats: chatAt("builds"), texts: { "builds/hook.url": chat.url } });
+  const held = gate();
+  let claims = 0;
+  const sender = stage.announcing().sending({
+    store: {
+      ...stage.store,
+      async claim(...asked) {
+        const answer = await stage.store.claim(...asked);
+        if (answer.post === null) return answer;
+        claims++;
+        await held.opened;
+        return answer;
+      },
+    },
+  });
+  await stage.report("1");
+  await until(async () => claims === 1);
+  sender.use(new Map());
+  held.open();
+  await stage.settled(1);
+  expect(chat.posts).toHaveLength(1);
+});
