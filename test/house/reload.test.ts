@@ -54,15 +54,15 @@ const count = (gateway: Process, message: string): number => gateway.lines.filte
 describe.each([
   ["sqlite", 0.6],
   ["redis", 0.4],
-] as const)("on %s", (kind, part) => {
+] as const)("on %s", (store, part) => {
   const turns = Math.max(1, Math.round(rounds * part));
   const title = `${turns} reloads, seed ${seed}, under a hundred deliveries a second: none is refused, lost or told twice`;
-  test(title, () => reloads(kind, turns), 120_000 + turns * 10_000);
+  test(title, () => reloads(store, turns), 120_000 + turns * 10_000);
 });
 
-async function reloads(kind: "sqlite" | "redis", turns: number): Promise<void> {
-  const chance = chanceFrom(seed + (kind === "redis" ? 1 : 0));
-  const redis = kind === "redis" ? await startRedis({ appendfsync: "always" }) : null;
+async function reloads(store: "sqlite" | "redis", turns: number): Promise<void> {
+  const chance = chanceFrom(seed + (store === "redis" ? 1 : 0));
+  const redis = store === "redis" ? await startRedis({ appendfsync: "always" }) : null;
   closing.push(() => redis?.stop());
   using old = openMattermost();
   using fresh = openMattermost();
@@ -72,7 +72,6 @@ async function reloads(kind: "sqlite" | "redis", turns: number): Promise<void> {
   const own = ["youtrack-token-0-0123456789abcdef0123456789", "youtrack-token-1-0123456789abcdef0123456789"];
   for (const [n, token] of own.entries()) house.secret(`youtrack/turn-${n}.token`, token);
   let turn = 0;
-  const chat = (url: string) => ({ kind: "mattermost", url, states: ["queued"], rate: "1000/s" });
   const here = { name: "builds", url: "mattermost/builds.url" };
   const write = () => {
     papers.config.chats = { [here.name]: chat(here.url) };
@@ -203,6 +202,8 @@ async function reloads(kind: "sqlite" | "redis", turns: number): Promise<void> {
   expect([...(await queuedRuns(gateway))].toSorted()).toEqual([...runs.values()].toSorted());
   expect([...old.faults, ...fresh.faults]).toEqual([]);
 }
+
+const chat = (url: string) => ({ kind: "mattermost", url, states: ["queued"], rate: "1000/s" });
 
 // Too many at once from one address are told so.
 const wrongToken = [401, 429];
