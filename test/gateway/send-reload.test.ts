@@ -8,7 +8,7 @@ import { chatAt, Stage } from "./stage.ts";
 
 /** The chat `builds` as another configuration has it. */
 function elsewhere(hook: string, more = {}): Destinations {
-  const config = configSchema.parse({ chats: chatAt("builds", { rate: "1000/s", ...more }) });
+  const config = configSchema().parse({ chats: chatAt("builds", { rate: "1000/s", ...more }) });
   for (const { secret } of secretsOf(config)) secret.bind(() => hook);
   return destinationsFrom(config, { mask: (text) => text });
 }
