@@ -34,10 +34,10 @@ export default defineCommand({
     const archive = await openArchive(config.logs.archive);
     const store = await openOwned({ ...config, archive });
     const gateway = await openGateway({
-      config,
-      vault,
+      ...loaded,
       store,
       archive,
+      worker: true,
       print: args.demo ? () => {} : print,
       on: ({ door, outcome, issue_key, reason }) => {
         if (!args.demo && outcome !== "queued")
@@ -57,6 +57,7 @@ export default defineCommand({
       onSignals(
         () => void end("drain"),
         () => void end("stop"),
+        ...(loaded.file === null ? [] : [() => gateway.reload()]),
       );
     });
     try {

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { findConfig, shortName, usualConfig } from "./config/find.ts";
 import { parseConfig } from "./config/parse.ts";
@@ -21,6 +22,10 @@ export interface Loaded {
   vault: Vault;
   /** The absolute path of the file, or null where there was none. */
   file: string | null;
+  /** What the file says as it stands. */
+  said: Readonly<Record<string, unknown>>;
+  /** Tells the file as it was read from any other state of it; null where there was none. */
+  digest: string | null;
 }
 
 export interface Examined {
@@ -30,8 +35,8 @@ export interface Examined {
   problems: Problem[];
   /** Null where there are problems. */
   loaded: Loaded | null;
-  /** What is right of it, and what the file says as it stands: for who has to look at a broken one. */
-  parts: Loaded & { said: Readonly<Record<string, unknown>> };
+  /** What is right of it: for who has to look at a broken one. */
+  parts: Loaded;
 }
 
 interface Where {
@@ -55,16 +60,24 @@ export const isConfigured = ({ cwd = process.cwd(), env = process.env }: Where =
 export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {
   const path = findConfig({ file, cwd, env });
   const name = shortName(path, cwd);
+  // Before it is read: of a file that changes meanwhile, this is the state that nobody will find again.
+  const digest = await digestOf(path);
   const raw = await readConfig(path, name);
   const { problems, parts } = examine(raw, { base: dirname(path), env });
-  const whole = { ...parts, file: path };
+  const whole = { ...parts, file: path, digest };
   return {
     name,
     file: path,
     problems,
     loaded: problems.length > 0 ? null : whole,
-    parts: { ...whole, said: own(raw) },
+    parts: whole,
   };
+}
+
+/** Tells one state of a file from another, also from that of being unreadable. Never throws. */
+export async function digestOf(file: string): Promise<string> {
+  const bytes = await readFile(file).catch((fault: unknown) => String(fault));
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
 /** Makes a Config of what a file would hold; relative paths are relative to `base`. Throws like `loadConfig`. */
@@ -79,7 +92,7 @@ function examine(raw: unknown, { base, env }: { base: string; env: Env }): { pro
   const config = settle(parsed, base);
   const vault = openVault(config.secrets_dir);
   bindSecrets(config, vault);
-  return { problems, parts: { config, vault, file: null } };
+  return { problems, parts: { config, vault, file: null, said: own(raw), digest: null } };
 }
 
 const own = (raw: unknown): Record<string, unknown> =>

@@ -42,6 +42,8 @@ export interface Vault {
   check(name: string, options?: { inbound?: boolean }): void;
   /** Keeps an eye on these secrets from now on, whether or not anybody asks for them. */
   watch(names: readonly string[], options?: { inbound?: boolean }): void;
+  /** Keeps no eye on these any more, and counts nothing of them; their values stay hidden, and what still holds them may use them. */
+  release(names: readonly string[]): void;
   /** Looks at every secret that was asked for or is watched, and says which values are loaded and how each was used. */
   uses(): Use[];
 }
@@ -51,6 +53,8 @@ interface Entry {
   next: Copy;
   demand: Demand;
   lookedAt: number;
+  /** Nobody names it any more. */
+  released: boolean;
 }
 
 const lookAgainAfter = 250;
@@ -75,6 +79,7 @@ export function openVault(dir: string, now: () => number = () => performance.now
       next: copy(`${path}.next`, true),
       demand,
       lookedAt: Number.NEGATIVE_INFINITY,
+      released: false,
     };
     entries.set(name, entry);
     return entry;
@@ -193,15 +198,23 @@ export function openVault(dir: string, now: () => number = () => performance.now
 
     watch(names, { inbound = false } = {}) {
       for (const name of names) {
-        look(name, inbound ? "inbound" : "any");
+        look(name, inbound ? "inbound" : "any").released = false;
         // The value before the last change may still be sent to us, and quoted: it is hidden like the others.
         const before = pastOf(name).prev();
         if (before !== null) seen.add(before);
       }
     },
 
+    release(names) {
+      for (const name of names) {
+        const entry = entries.get(name);
+        if (entry) entry.released = true;
+      }
+    },
+
     uses: () =>
-      [...entries].flatMap(([name, { demand }]) => {
+      [...entries].flatMap(([name, { demand, released }]) => {
+        if (released) return [];
         const { current: file, next } = look(name, demand);
         return usagesOf(name).rows(name, { current: file.value?.keyId, next: next.value?.keyId });
       }),

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { LoadConfigOptions } from "c12";
@@ -46,6 +46,8 @@ const importer = {
   async import(path: string): Promise<unknown> {
     // Like a YAML file without a value, `null` is a configuration of defaults.
     if (path.endsWith(".json")) return JSON.parse(await readFile(path, "utf8")) ?? {};
+    // A process that reads its configuration again is to find what the file says now.
+    delete require.cache[await realpath(path)];
     const loaded: { default?: unknown } = await import(pathToFileURL(path).href);
     return loaded.default ?? loaded;
   },

@@ -5,6 +5,7 @@ import { credentials } from "./credentials.ts";
 import { destinations } from "./destinations.ts";
 import { disk } from "./disk.ts";
 import { door } from "./door.ts";
+import { followed } from "./followed.ts";
 import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
 import { nodeClock } from "./node-clock.ts";
@@ -33,6 +34,7 @@ export const checks: readonly Check[] = [
   clock,
   credentials,
   gateways,
+  followed,
   spool,
   senders,
   destinations,

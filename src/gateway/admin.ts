@@ -27,16 +27,24 @@ export interface AdminOptions {
   spool: () => SpoolState;
 }
 
+export interface AdminSide {
+  server: BunServer;
+  url: string;
+  /** The next request is judged by this configuration's token and address. */
+  use(config: Config): void;
+}
+
 /** Opens the admin side: run pages, their logs and the API, on a listener of its own, for whoever shows its token or is on this machine. */
-export function openAdmin(options: AdminOptions): { server: BunServer; url: string } {
-  const { config, store, health, masks, mask, notes, spool } = options;
-  const { listen: at, url } = config.gateway.admin;
+export function openAdmin(options: AdminOptions): AdminSide {
+  const { store, health, masks, mask, notes, spool } = options;
+  let { config } = options;
+  const at = config.gateway.admin.listen;
   const routes = adminRoutes({ store, mask, maskLog: masks.bytes });
 
   async function answer(request: Request, server: BunServer): Promise<Response> {
     const correlation_id = Bun.randomUUIDv7();
     const path = pathOf(request.url);
-    const refusal = refusalOf(request, server, options);
+    const refusal = refusalOf(request, server, { ...options, config });
     if (healthPaths.includes(path)) {
       if (path === "/readyz" && !refusal) {
         const more = { node: config.node.id, notes: notes(), store, mask, spool: spool() };
@@ -50,7 +58,7 @@ export function openAdmin(options: AdminOptions): { server: BunServer; url: stri
     }
     const call: AdminCall = { request, correlation_id, stay: () => server.timeout(request, 0) };
     try {
-      return await routed(path, routes, call, url);
+      return await routed(path, routes, call, config.gateway.admin.url);
     } catch (error) {
       if (!(error instanceof MeshError) || error.kind === "bug") throw error;
       const status = error.kind === "data" || error.kind === "usage" ? 400 : 503;
@@ -59,7 +67,7 @@ export function openAdmin(options: AdminOptions): { server: BunServer; url: stri
   }
 
   const server = listen({ name: "gateway.admin.listen", at, largestBody: 1024 * 1024, answer });
-  return { server, url: originOf(server, at, false) };
+  return { server, url: originOf(server, at, false), use: (next) => void (config = next) };
 }
 
 async function routed(path: string, routes: Route[], call: AdminCall, url: string | undefined): Promise<Response> {

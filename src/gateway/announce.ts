@@ -5,14 +5,24 @@ import type { Expansion, NewPost, Store, StoreEvent } from "../stores/store.ts";
 import type { Destination, Destinations } from "./destinations.ts";
 import { nap, type Sleep, startLoop } from "./stir.ts";
 
-export interface AnnouncerOptions {
-  store: Pick<Store, "events" | "expand" | "stirred">;
+/** What states are told with. */
+export interface Telling {
   destinations: Destinations;
   /** Hides secrets in a text. */
   mask: (text: string) => string;
   /** Where the pages of runs are, or null. */
   adminUrl: string | null;
+}
+
+export interface AnnouncerOptions extends Telling {
+  store: Pick<Store, "events" | "expand" | "stirred">;
   sleep?: Sleep;
+}
+
+export interface Announcer {
+  /** Tells the states that are expanded from now on with this. */
+  use(telling: Telling): void;
+  stop(): Promise<void>;
 }
 
 const batch = 256;
@@ -21,18 +31,29 @@ const look = 5_000;
 const gather = 10;
 
 /** Turns every event of the store into one post per destination that wants to hear it, until stopped. */
-export function startAnnouncer({ store, sleep = nap, ...telling }: AnnouncerOptions): { stop(): Promise<void> } {
-  const heard = runStates.filter((state) => [...telling.destinations.values()].some(({ hears }) => hears.has(state)));
-  return startLoop("announce", { store, sleep }, async () => {
+export function startAnnouncer({ store, sleep = nap, ...first }: AnnouncerOptions): Announcer {
+  let telling: Telling = first;
+  let heard = heardBy(telling);
+  const loop = startLoop("announce", { store, sleep }, async () => {
     const events = await store.events(batch, heard);
     if (events.length === 0) return look;
     const expansions = events.map((event) => ({ event, posts: postsOf(event, telling) }));
-    const first = await store.expand(expansions);
-    for (const [n, expansion] of expansions.entries()) if (first[n]) tell(expansion);
+    const ours = await store.expand(expansions);
+    for (const [n, expansion] of expansions.entries()) if (ours[n]) tell(expansion);
     await sleep(gather);
     return 0;
   });
+  return {
+    use(next) {
+      telling = next;
+      heard = heardBy(next);
+    },
+    stop: () => loop.stop(),
+  };
 }
+
+const heardBy = ({ destinations }: Telling): RunState[] =>
+  runStates.filter((state) => [...destinations.values()].some(({ hears }) => hears.has(state)));
 
 function tell({ event, posts }: Expansion): void {
   if (posts.length === 0) return;
@@ -45,10 +66,7 @@ function tell({ event, posts }: Expansion): void {
 }
 
 /** Makes the posts of one event: one per destination that wants it, each with the key under which it is never made twice. */
-export function postsOf(
-  event: StoreEvent,
-  { destinations, mask, adminUrl }: Pick<AnnouncerOptions, "destinations" | "mask" | "adminUrl">,
-): NewPost[] {
+export function postsOf(event: StoreEvent, { destinations, mask, adminUrl }: Telling): NewPost[] {
   if (destinations.size === 0) return [];
   const announcement = announcementOf(event, { mask, adminUrl });
   return [...destinations.values()]

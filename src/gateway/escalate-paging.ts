@@ -22,6 +22,8 @@ export interface PagingOptions {
 export interface Paging {
   /** Starts telling every pager what it has not been told; does not wait for it. */
   settle(rows: Alerts): void;
+  /** Tells these from now on, and tries again what failed at those before. */
+  use(pagers: PagingOptions["pagers"]): void;
   notes(): string[];
   underWay(): number;
   /** Resolves when nothing is being sent any more. */
@@ -46,7 +48,8 @@ const markOf = (pager: PagerAt, key: string): string => `paged/${pager.name}/${k
 const claimOf = (pager: PagerAt, key: string): string => `paging/${pager.name}/${key}`;
 
 /** Sends pages, each to each pager once, whichever gateway does it. */
-export function openPaging({ store, pool, pagers, hands }: PagingOptions): Paging {
+export function openPaging({ store, pool, hands, ...first }: PagingOptions): Paging {
+  let { pagers } = first;
   const underWay = new Map<string, Promise<void>>();
   const failed = new Map<string, string>();
   const startedAt = hands.now();
@@ -90,7 +93,9 @@ export function openPaging({ store, pool, pagers, hands }: PagingOptions): Pagin
       log.info("page sent", { ...fields, tries: paged.tries });
       return "done";
     }
-    failed.set(markOf(pager, key), `page failed: ${pager.name}: ${alert.summary}: ${paged.why}`);
+    // One that was replaced meanwhile is nobody's trouble any more.
+    if (pagers.includes(pager))
+      failed.set(markOf(pager, key), `page failed: ${pager.name}: ${alert.summary}: ${paged.why}`);
     log.error("page failed", { ...fields, summary: alert.summary, tries: paged.tries, why: paged.why });
     return "failed";
   }
@@ -144,6 +149,10 @@ export function openPaging({ store, pool, pagers, hands }: PagingOptions): Pagin
           else if (underWay.size < atOnce * pagers.length) start({ pager, key, what }, rows);
         }
       }
+    },
+    use(next) {
+      pagers = next;
+      failed.clear();
     },
     notes: () => [...failed.values()],
     underWay: () => underWay.size,

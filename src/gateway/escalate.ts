@@ -10,16 +10,20 @@ import type { PagerAt } from "./escalate-pagers.ts";
 import type { Send } from "./send-try.ts";
 import { nap, type Sleep } from "./stir.ts";
 
-export interface EscalationOptions {
-  store: Pick<Store, "about" | "alert" | "alerts" | "destinations" | "gateways" | "list" | "unheard">;
+/** What the configuration says of paging. */
+export interface Plan {
   config: Pick<Config, "pool" | "escalate_after"> & { node: { id: string } };
-  /** A standby leaves paging to the gateways that send, and looks only while none of them is alive. */
-  standby?: boolean;
   pagers: PagerAt[];
   /** The destinations that are configured. */
   destinations: { keys(): Iterable<string> };
   /** Where the pages of runs are, or null. */
   adminUrl: string | null;
+}
+
+export interface EscalationOptions extends Plan {
+  store: Pick<Store, "about" | "alert" | "alerts" | "destinations" | "gateways" | "list" | "unheard">;
+  /** A standby leaves paging to the gateways that send, and looks only while none of them is alive. */
+  standby?: boolean;
   /** Hides secrets in a text. */
   mask: (text: string) => string;
   /** Where a page to a `console` chat goes. */
@@ -37,6 +41,8 @@ export interface Escalation {
   /** How often it has looked, and how many pages are being sent now. */
   looks(): number;
   underWay(): number;
+  /** Looks and pages by this from now on; a page that is being sent ends as it began. */
+  use(plan: Plan): void;
   /** Looks no more; a page that is being sent is waited for, one that waits for its next try is left to whoever comes next. */
   stop(): Promise<void>;
 }
@@ -52,14 +58,14 @@ const longestGrace = 30_000;
  * resolved, takes it back on recovery. What is to be paged is kept in the store, so it survives us. Errors of the store are waited out.
  */
 export function startEscalation(options: EscalationOptions): Escalation {
-  const { store, config, pagers, destinations, adminUrl, mask, print } = options;
+  const { store, mask, print } = options;
   const { standby = false, send = sendPost, now = Date.now, sleep = nap, chance = Math.random } = options;
   const over = new AbortController();
-  const every = Math.min(longestLook, Math.max(shortestLook, config.escalate_after / 2));
+  let plan: Plan = options;
   const paging = openPaging({
     store,
-    pool: config.pool,
-    pagers: pagers.map((pager) => ({ ...pager, bucket: bucketOf(pager.outbound.rate) })),
+    pool: plan.config.pool,
+    pagers: withBuckets(plan.pagers),
     hands: { send, print, mask, now, sleep, chance, stopped: over.signal },
   });
   const startedAt = now();
@@ -72,6 +78,7 @@ export function startEscalation(options: EscalationOptions): Escalation {
       senderSeen = now();
       return;
     }
+    const { config, pagers, destinations, adminUrl } = plan;
     const looked = await readStore(store, config.escalate_after);
     const given: Circumstances = {
       now: now(),
@@ -107,7 +114,7 @@ export function startEscalation(options: EscalationOptions): Escalation {
         failing = true;
       }
       looks++;
-      await sleep(every, over.signal);
+      await sleep(lookEvery(plan), over.signal);
     }
   }
 
@@ -116,6 +123,10 @@ export function startEscalation(options: EscalationOptions): Escalation {
     notes: () => paging.notes(),
     looks: () => looks,
     underWay: () => paging.underWay(),
+    use(next) {
+      plan = next;
+      paging.use(withBuckets(next.pagers));
+    },
     async stop() {
       over.abort();
       await ended;
@@ -123,6 +134,11 @@ export function startEscalation(options: EscalationOptions): Escalation {
     },
   };
 }
+
+const lookEvery = ({ config }: Plan): number =>
+  Math.min(longestLook, Math.max(shortestLook, config.escalate_after / 2));
+
+const withBuckets = (pagers: PagerAt[]) => pagers.map((pager) => ({ ...pager, bucket: bucketOf(pager.outbound.rate) }));
 
 async function readStore(store: EscalationOptions["store"], age: number): Promise<Looked> {
   const [alerts, unheard, destinations, { runs: dead }] = await Promise.all([

@@ -11,11 +11,13 @@ import type { Notes } from "./notes.ts";
 import { aboutOf, type Spooled, spooledText, type Withdrawal } from "./spooled.ts";
 import { withdraw } from "./withdraw.ts";
 
+/** Deliveries that a source's tasks may reach the store with: `5/s`, by source. */
+export type Rates = Record<string, string | undefined>;
+
 export interface IntakeOptions {
   store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel">;
   spool: Spool;
-  /** Deliveries that a source's tasks may reach the store with: `5/s`, by source. */
-  rates: Record<string, string | undefined>;
+  rates: Rates;
   /** Milliseconds that the store may take; YouTrack hangs up after five seconds. */
   commitWithin: number;
   masks: Masks;
@@ -42,6 +44,7 @@ export class Intake {
   readonly #commit: Deadline;
   readonly #buckets: Map<string, Bucket>;
   readonly #forwarder: Forwarder;
+  #rates: Rates;
   #away = false;
   /** Nothing stands in the way between doors and store. */
   #straight: boolean;
@@ -51,9 +54,9 @@ export class Intake {
     const { store, spool, commitWithin, notes, rates, now } = options;
     this.#commit = new Deadline(commitWithin);
     this.#straight = spool.facts().waiting === 0;
-    this.#buckets = new Map(
-      Object.entries(rates).flatMap(([source, rate]) => (rate === undefined ? [] : [[source, bucketOf(rate)]])),
-    );
+    this.#rates = {};
+    this.#buckets = new Map();
+    this.#fill(rates);
     this.#forwarder = new Forwarder({
       store,
       spool,
@@ -102,10 +105,25 @@ export class Intake {
     return { ...facts, oldest_ms, away: this.#away };
   }
 
+  /** Takes deliveries at these rates from now on; what waits because of one that is gone goes first. */
+  use(rates: Rates): void {
+    this.#fill(rates);
+    if (this.#options.spool.facts().waiting === 0) return;
+    this.#straight = false;
+    this.#forwarder.wake();
+  }
+
   /** Forwards no more, and closes the spool; what it holds stays for the next start. */
   async close(): Promise<void> {
     await this.#forwarder.stop();
     await this.#options.spool.close();
+  }
+
+  #fill(rates: Rates): void {
+    for (const source of this.#buckets.keys()) if (rates[source] === undefined) this.#buckets.delete(source);
+    for (const [source, rate] of Object.entries(rates))
+      if (rate !== undefined && rate !== this.#rates[source]) this.#buckets.set(source, bucketOf(rate));
+    this.#rates = rates;
   }
 
   async #take<T>(spooled: Spooled, direct: () => Promise<T>): Promise<T | Stored> {

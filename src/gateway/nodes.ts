@@ -28,6 +28,8 @@ export interface NodesOptions {
 /** The listener that nodes reach the store through. */
 export interface NodeSide {
   url: string;
+  /** The next call is judged by the proxies that this configuration trusts. */
+  use(config: Config): void;
   stop(): Promise<void>;
 }
 
@@ -49,8 +51,8 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
   if (!nodes) return null;
   const closing = new AbortController();
   const tokens = new NodeTokens(vault);
-  const clientIp = clientIpBehind(trusted_proxies);
-  const cameInTheClear = inTheClearBehind(trusted_proxies);
+  let clientIp = clientIpBehind(trusted_proxies);
+  let cameInTheClear = inTheClearBehind(trusted_proxies);
   const masked = maskedStore(store, masks);
   const busy = new Map<string, number>();
   const waiting = new Map<AbortController, string>();
@@ -152,6 +154,10 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
   });
   return {
     url: originOf(server, nodes.listen, tls !== undefined),
+    use({ gateway }) {
+      clientIp = clientIpBehind(gateway.trusted_proxies);
+      cameInTheClear = inTheClearBehind(gateway.trusted_proxies);
+    },
     async stop() {
       clearInterval(look);
       closing.abort();

@@ -3,7 +3,7 @@ import { shortLine } from "../core/words.ts";
 import { log } from "../log.ts";
 import { answerError, pathOf } from "./answer.ts";
 import { isCanary } from "./canary.ts";
-import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
+import { type ClientIp, clientIpBehind, clientOf, type InTheClear, inTheClearBehind } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
@@ -18,14 +18,36 @@ export interface PublicSide {
   health: Health;
 }
 
+/** What the configuration says of the public side. */
+interface Hall {
+  byPath: Map<string, Door>;
+  clientIp: ClientIp;
+  cameInTheClear: InTheClear;
+}
+
+/** Hangs doors as a configuration says; throws where its `trusted_proxies` cannot be read. */
+export const hallOf = ({ gateway: { trusted_proxies } }: Config, doors: Door[]): Hall => ({
+  byPath: new Map(doors.map((door) => [door.path, door])),
+  clientIp: clientIpBehind(trusted_proxies),
+  cameInTheClear: inTheClearBehind(trusted_proxies),
+});
+
+export interface PublicListener {
+  server: BunServer;
+  /** The next request finds these doors. */
+  use(hall: Hall): void;
+}
+
+/** Bytes at which the listener itself cuts a body off: larger than what we refuse ourselves with a body, for its own 413 has none. */
+export const cutOffAt = (max_body: number): number => Math.max(4 * max_body, 16 * 1024 * 1024);
+
 /** Opens the public side: the doors and bare health, nothing else. */
-export function listenPublic(config: Config, doors: Door[], { reception, ledger, health }: PublicSide): BunServer {
-  const { listen: at, tls, max_body, trusted_proxies } = config.gateway;
-  const byPath = new Map(doors.map((door) => [door.path, door]));
-  const clientIp = clientIpBehind(trusted_proxies);
-  const cameInTheClear = inTheClearBehind(trusted_proxies);
+export function listenPublic(config: Config, doors: Door[], { reception, ledger, health }: PublicSide): PublicListener {
+  const { listen: at, tls, max_body } = config.gateway;
+  let hall = hallOf(config, doors);
 
   async function knock(door: Door, request: Request, server: BunServer): Promise<Response> {
+    const { clientIp, cameInTheClear } = hall;
     const peer = server.requestIP(request)?.address ?? "";
     const ip = clientIp(peer, request.headers.get("x-forwarded-for"));
     const correlation_id = Bun.randomUUIDv7();
@@ -42,7 +64,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
 
   function noSuchDoor(path: string, request: Request, server: BunServer): Response {
     const correlation_id = Bun.randomUUIDv7();
-    const ip = clientIp(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-for"));
+    const ip = hall.clientIp(server.requestIP(request)?.address ?? "", request.headers.get("x-forwarded-for"));
     const held_back = ledger.quiet.ask(clientOf(ip));
     if (held_back !== null) {
       log.info("request refused", {
@@ -57,15 +79,14 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     return answerError(404, "no such door", correlation_id);
   }
 
-  return listen({
+  const listener = listen({
     name: "gateway.listen",
     at,
-    // Larger than what we refuse ourselves with a body; Bun's own 413 has none.
-    largestBody: Math.max(4 * max_body, 16 * 1024 * 1024),
+    largestBody: cutOffAt(max_body),
     ...(tls && { tls: tlsOf(tls) }),
     answer(request, server) {
       const path = pathOf(request.url);
-      const door = byPath.get(path);
+      const door = hall.byPath.get(path);
       if (door) return knock(door, request, server);
       if (!healthPaths.includes(path)) return noSuchDoor(path, request, server);
       const correlation_id = Bun.randomUUIDv7();
@@ -73,4 +94,5 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
       return answerError(405, "expected GET", correlation_id, { headers: { Allow: "GET, HEAD" } });
     },
   });
+  return { server: listener, use: (next) => void (hall = next) };
 }

@@ -36,6 +36,8 @@ export interface Sender {
   stop(): Promise<void>;
   /** How many posts are being sent now. */
   underWay(): number;
+  /** Sends to these from now on; a post under way ends with what it began with. */
+  use(destinations: Destinations): void;
 }
 
 const look = 5_000;
@@ -44,25 +46,20 @@ const widest = 16;
 
 /** Sends the posts that are due, each until it is sent or dead; one slow destination holds no other. Errors of the store are waited out. */
 export function startSender(options: SenderOptions): Sender {
-  const {
-    store,
-    destinations,
-    sleep = nap,
-    now = Date.now,
-    claimId = () => crypto.randomUUID(),
-    margin = 5_000,
-  } = options;
+  const { store, sleep = nap, now = Date.now, claimId = () => crypto.randomUUID(), margin = 5_000 } = options;
   const { each, all } = options.atOnce ?? { each: 1, all: 512 };
-  const gates = Map.groupBy(destinations.values(), ({ name }) => gateOf(name));
-  const buckets = new Map([...gates].map(([gate, [first]]) => [gate, bucketOf(first?.outbound.rate)]));
+  let { destinations } = options;
+  let gates = gatesOf(destinations);
+  let rates = ratesOf(gates);
+  let buckets = new Map([...rates].map(([gate, rate]) => [gate, bucketOf(rate)]));
   const busy = new Map<string, number>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
   const reconsider = reconsidering(options);
+  let longest = longestOf(destinations);
   let width = 1;
 
-  const launch = (claimed: Claimed): void => {
-    const destination = destinations.get(claimed.destination);
+  const launch = (claimed: Claimed, destination: Destination | undefined): void => {
     if (!destination) return;
     const gate = gateOf(claimed.destination);
     busy.set(gate, (busy.get(gate) ?? 0) + 1);
@@ -77,6 +74,8 @@ export function startSender(options: SenderOptions): Sender {
 
   /** Claims one post of each share, and answers when there may be one for those that got none. No two shares have a gate in common. */
   const claimOf = async (shares: string[][]): Promise<(number | null)[]> => {
+    // What is claimed for one of these is sent to it, whatever is used by then.
+    const known = destinations;
     const claims = shares.map(async (gatesOfShare) => {
       const asked = gatesOfShare.flatMap((gate) => gates.get(gate) ?? []);
       const ttl = Math.max(...asked.map(({ outbound }) => outbound.timeout)) + margin;
@@ -86,7 +85,7 @@ export function startSender(options: SenderOptions): Sender {
         asked.map(({ name }) => name),
       );
       if (answer.post === null) return [answer.next_at];
-      launch(answer.post);
+      launch(answer.post, known.get(answer.post.destination));
       return [];
     });
     const answers = await Promise.allSettled(claims);
@@ -96,7 +95,7 @@ export function startSender(options: SenderOptions): Sender {
   };
 
   const loop = startLoop("send", { store, sleep }, async () => {
-    await reconsider();
+    await reconsider(destinations);
     if (underWay.size >= all) return look;
     const slots = [...gates.keys()].filter((gate) => (busy.get(gate) ?? 0) < each);
     const waits = new Map(slots.map((gate) => [gate, buckets.get(gate)?.wait(now()) ?? 0]));
@@ -114,9 +113,18 @@ export function startSender(options: SenderOptions): Sender {
 
   return {
     underWay: () => underWay.size,
+    use(next) {
+      const before = rates;
+      destinations = next;
+      longest = Math.max(longest, longestOf(next));
+      gates = gatesOf(next);
+      rates = ratesOf(gates);
+      const kept = (gate: string) => (before.get(gate) === rates.get(gate) ? buckets.get(gate) : undefined);
+      buckets = new Map([...rates].map(([gate, rate]) => [gate, kept(gate) ?? bucketOf(rate)]));
+      loop.wake();
+    },
     async stop() {
       await loop.stop();
-      const longest = Math.max(0, ...[...destinations.values()].map(({ outbound }) => outbound.timeout));
       const bound = new AbortController();
       await Promise.race([Promise.all(underWay), sleep(longest + margin, bound.signal)]);
       bound.abort();
@@ -124,6 +132,16 @@ export function startSender(options: SenderOptions): Sender {
     },
   };
 }
+
+/** The longest that a try may take, in milliseconds. */
+const longestOf = (destinations: Destinations): number =>
+  Math.max(0, ...[...destinations.values()].map(({ outbound }) => outbound.timeout));
+
+const gatesOf = (destinations: Destinations): Map<string, Destination[]> =>
+  Map.groupBy(destinations.values(), ({ name }) => gateOf(name));
+
+const ratesOf = (gates: Map<string, Destination[]>): Map<string, string | undefined> =>
+  new Map([...gates].map(([gate, [first]]) => [gate, first?.outbound.rate]));
 
 /** Deals these out into so many shares, as even as can be. */
 function split(items: string[], count: number): string[][] {
@@ -133,10 +151,10 @@ function split(items: string[], count: number): string[][] {
 }
 
 /** Makes what tells the store of destinations whose options or secrets changed, so that a closed one is tried at once. */
-function reconsidering({ store, destinations, now = Date.now }: SenderOptions): () => Promise<void> {
+function reconsidering({ store, now = Date.now }: SenderOptions): (destinations: Destinations) => Promise<void> {
   const told = new Map<string, string>();
   let looked = Number.NEGATIVE_INFINITY;
-  return async () => {
+  return async (destinations) => {
     if (!store.reconsider || Math.abs(now() - looked) < look) return;
     const changed = [...destinations.values()]
       .map(({ name, setup }) => [name, setup?.() ?? ""] as const)

@@ -10,12 +10,12 @@ import { Canaries } from "./canary.ts";
 import { doorsOf } from "./door.ts";
 import { FailedTokens } from "./failed-tokens.ts";
 import { Health, type HealthState } from "./health.ts";
-import { Intake, type SpoolState } from "./intake.ts";
+import { Intake, type Rates, type SpoolState } from "./intake.ts";
 import { type BunServer, originOf } from "./listener.ts";
 import { masksOf } from "./masked-store.ts";
 import { Notes } from "./notes.ts";
 import type { DeliveryStep, Ledger } from "./outcome.ts";
-import { listenPublic } from "./public.ts";
+import { hallOf, listenPublic } from "./public.ts";
 import { Quiet } from "./quiet.ts";
 import type { Reception } from "./receive.ts";
 import { type NodeSide, openNodes } from "./nodes.ts";
@@ -50,7 +50,12 @@ export interface Server {
   nodesUrl: string | null;
   /** Path of the owner's socket; null where the store needs none. */
   socket: string | null;
-  doors: { source: string; url: string; header: string; proof: "token" | "signature" }[];
+  readonly doors: { source: string; url: string; header: string; proof: "token" | "signature" }[];
+  /**
+   * Makes the doors and limits of another configuration, and answers what puts them in place for the next request; a
+   * delivery under way ends at the door that it came to. Throws `config`, and changes nothing, where they cannot be made.
+   */
+  ready(config: Config): () => void;
   state(): HealthState;
   /** Takes an entry the way of a delivery. */
   accept: Intake["accept"];
@@ -73,7 +78,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const { config, vault, store, now = Date.now, sources } = options;
   const { gateway } = config;
   const lists = new SenderLists({ state_dir: config.state_dir, ...options.senders });
-  const doors = doorsOf(config, lists, sources);
+  let doors = doorsOf(config, lists, sources);
   const masks = masksOf(vault);
   const notes = new Notes(store);
   const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
@@ -81,7 +86,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   const intake = new Intake({
     store,
     spool,
-    rates: Object.fromEntries(Object.entries(config.sources).map(([name, { rate }]) => [name, rate])),
+    rates: ratesOf(config),
     commitWithin: options.commitWithin ?? commitDeadline,
     masks,
     notes,
@@ -105,7 +110,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   let nodeSide: NodeSide | null = null;
   try {
     const publicSide = listenPublic(config, doors, { reception, ledger, health });
-    open = [publicSide];
+    open = [publicSide.server];
     const adminSide = openAdmin({
       config,
       vault,
@@ -117,23 +122,38 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       spool: () => intake.state(),
       notes: () => [...(options.notes?.() ?? []), ...lists.notes()],
     });
-    open = [publicSide, adminSide.server];
+    open = [publicSide.server, adminSide.server];
     nodeSide = openNodes({ config, vault, store, failed, masks, quiet });
     void health.writable();
 
     const closed = Promise.withResolvers<void>();
-    const publicUrl = originOf(publicSide, gateway.listen, gateway.tls !== undefined);
+    const publicUrl = originOf(publicSide.server, gateway.listen, gateway.tls !== undefined);
     return {
       publicUrl,
       adminUrl: adminSide.url,
       nodesUrl: nodeSide?.url ?? null,
       socket: socket?.path ?? null,
-      doors: doors.map(({ name, path, header, verify }) => ({
-        source: name,
-        url: publicUrl + path,
-        header,
-        proof: verify.token ? "token" : "signature",
-      })),
+      get doors() {
+        return doors.map(({ name, path, header, verify }) => ({
+          source: name,
+          url: publicUrl + path,
+          header,
+          proof: verify.token ? ("token" as const) : ("signature" as const),
+        }));
+      },
+      ready(next) {
+        const hung = doorsOf(next, lists, sources);
+        const hall = hallOf(next, hung);
+        return () => {
+          doors = hung;
+          reception.maxBody = next.gateway.max_body;
+          reception.maxInFlight = next.gateway.max_in_flight;
+          intake.use(ratesOf(next));
+          publicSide.use(hall);
+          adminSide.use(next);
+          nodeSide?.use(next);
+        };
+      },
       state: () => health.last,
       accept: (entry) => intake.accept(entry),
       spool: () => intake.state(),
@@ -141,7 +161,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       async drain(delayMs) {
         health.drain();
         await Promise.race([Bun.sleep(delayMs), closed.promise]);
-        await Promise.race([publicSide.stop(), Bun.sleep(goodbye), closed.promise]);
+        await Promise.race([publicSide.server.stop(), Bun.sleep(goodbye), closed.promise]);
         await stop();
       },
       stop,
@@ -151,7 +171,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       health.drain();
       closed.resolve();
       lists.stop();
-      await Promise.all([publicSide.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
+      await Promise.all([publicSide.server.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
       await Promise.race([intake.close(), Bun.sleep(goodbye)]);
       await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
@@ -161,6 +181,9 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     throw error;
   }
 }
+
+const ratesOf = ({ sources }: Config): Rates =>
+  Object.fromEntries(Object.entries(sources).map(([name, { rate }]) => [name, rate]));
 
 /** Opens the spool. One that the disk does not let us have is looked for again when it is needed: a gateway whose store is well does without. */
 async function openSpool({ state_dir, gateway }: Config): Promise<Spool> {

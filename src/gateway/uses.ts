@@ -7,7 +7,7 @@ import { every, gatewayId } from "./reap.ts";
 
 export interface UsesOptions {
   store: Pick<Store, "tally">;
-  vault: Pick<Vault, "uses" | "watch">;
+  vault: Pick<Vault, "uses" | "watch" | "release">;
   config: Config;
 }
 
@@ -16,13 +16,17 @@ const flushEvery = 1000;
 const sayAgainAfter = 5000;
 const sweepEvery = 60_000;
 
+export interface Uses {
+  /** Watches what this configuration names, and nothing else, from now on. */
+  use(config: Config): void;
+  stop(): Promise<void>;
+}
+
 /** Writes down, a second after it changed, which secret values this gateway has loaded and how each was used; and deletes values before the last change whose time is over. Never throws. */
-export function startUses({ store, vault, config }: UsesOptions): { stop(): Promise<void> } {
-  const named = secretsOf(config);
-  const namesOf = (inbound: boolean) => named.filter((one) => one.inbound === inbound).map(({ secret }) => secret.name);
-  vault.watch(namesOf(false));
-  vault.watch(namesOf(true), { inbound: true });
+export function startUses({ store, vault, ...first }: UsesOptions): Uses {
+  let { config } = first;
   const gateway = gatewayId(config);
+  watch(vault, config);
   let said = "";
   let saidAt = Number.NEGATIVE_INFINITY;
 
@@ -40,11 +44,27 @@ export function startUses({ store, vault, config }: UsesOptions): { stop(): Prom
     every(sweepEvery, "earlier secrets not deleted", sweepEvery, () => removeExpired(config, Date.now())),
   ];
   return {
+    use(next) {
+      const named = watch(vault, next);
+      vault.release(namesIn(config).filter((name) => !named.has(name)));
+      config = next;
+    },
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
       await Promise.race([flush().catch(() => {}), Bun.sleep(flushEvery)]);
     },
   };
+}
+
+const namesIn = (config: Config): string[] => secretsOf(config).map(({ secret }) => secret.name);
+
+/** Watches every secret of a configuration, and answers their names. */
+function watch(vault: Pick<Vault, "watch">, config: Config): Set<string> {
+  const named = secretsOf(config);
+  const namesOf = (inbound: boolean) => named.filter((one) => one.inbound === inbound).map(({ secret }) => secret.name);
+  vault.watch(namesOf(false));
+  vault.watch(namesOf(true), { inbound: true });
+  return new Set(namesIn(config));
 }
 
 /** What of it matters when it changes: not the ages. */

@@ -52,6 +52,8 @@ export function unitOf(plan: Plan): string {
     `WorkingDirectory=${word(plan.folder)}`,
     `ExecStart=${plan.argv.map(argument).join(" ")}`,
     ...Object.entries(plan.environment).map(([name, value]) => `Environment=${quoted(specifiers(`${name}=${value}`))}`),
+    // It reads its file by itself too; this is for who changed something and wants to see what came of it.
+    ...(plan.servant === "serve" ? ["ExecReload=/bin/kill -HUP $MAINPID"] : []),
     "Restart=on-failure",
     "RestartSec=2",
     // SIGTERM to ours alone, which ends its scripts as it should; what is left of the group when it is gone is killed.

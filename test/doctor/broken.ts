@@ -79,6 +79,9 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "gateway-none": (ward) => void (ward.ahead = 120_000),
   "gateway-none-sends": (ward) => ward.beat({ sends: false }),
   "gateway-versions": (ward) => ward.beat({ version: "0.0.9" }, "gate-2/815"),
+  "config-not-loaded": (ward) =>
+    ward.beat({ config: { refused: "meshmac.config.yaml has 1 problem", needs_restart: [] } }),
+  "config-needs-restart": (ward) => ward.beat({ config: { refused: null, needs_restart: ["gateway.listen"] } }),
   "logs-failing": (ward) => ward.beat({ log_notes: ['logs are not archived: bucket "acme-logs" answered 403'] }),
   "page-failed": (ward) => ward.beat({ notes: ["page to oncall not sent: status 403"] }),
 

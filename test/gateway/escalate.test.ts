@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { configSchema } from "../../src/config.ts";
 import { secretsOf } from "../../src/config/named.ts";
 import type { JsonObject } from "../../src/core/json.ts";
-import { type Escalation, startEscalation } from "../../src/gateway/escalate.ts";
+import { type Escalation, type Plan, startEscalation } from "../../src/gateway/escalate.ts";
 import { pagersFrom } from "../../src/gateway/escalate-pagers.ts";
 import { nap } from "../../src/gateway/stir.ts";
 import { redactLog } from "../../src/log.ts";
@@ -47,8 +47,8 @@ interface Wishes {
 
 const keyIdOf = (text: string): string => Bun.SHA256.hash(text, "hex").slice(0, 8);
 
-/** Escalates on a stage's store and clock; a wait is a short one, after which the loop looks at that clock again. */
-function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[], wishes: Wishes = {}): Watch {
+/** What a configuration says of paging. */
+function planOf(known: string[], wishes: Wishes): Plan {
   const { pagers = {}, chats = {}, escalate_after = "10m", retry = {} } = wishes;
   const config = configSchema().parse({
     pool: "acme-ios",
@@ -60,11 +60,8 @@ function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[
   });
   const all = wishes.texts ?? texts;
   for (const { secret } of secretsOf(config)) secret.bind(() => all[secret.name] ?? "");
-  const printed: string[] = [];
-  const escalation = startEscalation({
-    store: stage.store,
+  return {
     config,
-    standby: wishes.standby ?? false,
     pagers: pagersFrom(
       config,
       (name) => keyIdOf(all[name] ?? ""),
@@ -72,6 +69,16 @@ function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[
     ),
     destinations: new Map(known.map((name) => [name, null])),
     adminUrl: "https://builds.acme.internal",
+  };
+}
+
+/** Escalates on a stage's store and clock; a wait is a short one, after which the loop looks at that clock again. */
+function escalating(stage: Pick<Stage, "store" | "now" | "mask">, known: string[], wishes: Wishes = {}): Watch {
+  const printed: string[] = [];
+  const escalation = startEscalation({
+    store: stage.store,
+    ...planOf(known, wishes),
+    standby: wishes.standby ?? false,
     mask: stage.mask,
     print: (line) => void printed.push(line),
     now: stage.now,
@@ -402,6 +409,23 @@ describe("a page", () => {
     await watch.quiet();
     expect(pager.requests).toHaveLength(1);
     expect(JSON.stringify(watch.notes())).not.toContain(routingKey);
+  });
+
+  test("goes out by the pager of another configuration, where that of before could not send it", async () => {
+    using server = chatServer();
+    using wrong = openPagerduty({ after: { status: 403, body: "no" } });
+    using right = openPagerduty();
+    await using stage = await withChat(server);
+    await using watch = escalating(stage, ["chat:builds"], { pagers: oncall(wrong.base_url) });
+    await deadRun(stage.store);
+    await until(async () => watch.notes().length > 0);
+    watch.use(planOf(["chat:builds"], { pagers: oncall(right.base_url) }));
+    expect(watch.notes()).toEqual([]);
+    await watch.quiet();
+    stage.skip(6 * minute);
+    await right.arrived(1);
+    await watch.quiet();
+    expect([wrong.requests.length, right.incidents.length]).toEqual([1, 1]);
   });
 
   test("outlives the gateway that could not send it", async () => {

@@ -188,6 +188,22 @@ describe("the rate of a source", () => {
     expect(house.faults.entered.filter((key) => key !== "APP-1")).toEqual(keysOf(9));
   });
 
+  test("that is taken away while deliveries wait lets none overtake them", async () => {
+    await using house = await open({ jira: { rate: "2/m" } });
+    for (const key of keysOf(8)) await house.deliver(wanted(key));
+    const { jira, ...others } = house.config.sources;
+    if (!jira) throw new Error("no door");
+    house.server.ready({ ...house.config, sources: { jira: { ...jira, rate: undefined }, ...others } })();
+    for (const key of keysOf(8, 9)) await house.deliver(wanted(key));
+    await empty(house);
+    expect(house.faults.entered).toEqual(keysOf(16));
+    let next = 17;
+    await eventually(
+      "the straight way again",
+      async () => (await house.deliver(wanted(`MOB-${next++}`))).body.status === "queued",
+    );
+  });
+
   test("lets nothing through faster than it says", async () => {
     await using house = await open({ jira: { rate: "20/s" } });
     const from = performance.now();

@@ -6,7 +6,7 @@ import { Notes } from "../../src/gateway/notes.ts";
 import { Quiet } from "../../src/gateway/quiet.ts";
 import { startReaper } from "../../src/gateway/reap.ts";
 import type { Store } from "../../src/stores/store.ts";
-import { butFor, eventually, openGatehouse, raw, told, wanted, withoutSpool } from "./gatehouse.ts";
+import { butFor, eventually, openGatehouse, raw, tokens, told, wanted, withoutSpool } from "./gatehouse.ts";
 
 const header = "x-meshmac-correlation-id";
 
@@ -32,6 +32,29 @@ describe("the public side", () => {
       { source: "jira", url: `${publicUrl}/jira/openclaw`, header: "X-Meshmac-Jira-Token", proof: "token" },
       { source: "youtrack", url: `${publicUrl}/youtrack/webhook`, header: "X-YouTrack-Token", proof: "token" },
     ]);
+  });
+
+  test("hangs other doors for the next request, and none of them where one cannot be", async () => {
+    await using house = await openGatehouse();
+    const { server, config } = house;
+    const { jira, youtrack } = config.sources;
+    if (!jira || !youtrack) throw new Error("no doors");
+    const shared = { ...config, sources: { jira, youtrack: { ...youtrack, path: jira.path } } };
+    expect(() => server.ready(shared)).toThrow("share the path");
+    const swap = server.ready({
+      ...config,
+      sources: { second: { ...jira, path: "/second" } },
+      gateway: { ...config.gateway, max_body: 10, trusted_proxies: ["127.0.0.1"] },
+    });
+    expect((await house.deliver()).status).toBe(200);
+    swap();
+    expect((await house.deliver()).status).toBe(404);
+    expect(server.doors.map(({ source, url }) => [source, url])).toEqual([["second", `${server.publicUrl}/second`]]);
+    const headers = { "content-type": "application/json", "x-meshmac-jira-token": tokens.jira };
+    const knock = { method: "POST", headers, body: JSON.stringify(wanted()) };
+    expect((await fetch(`${server.publicUrl}/second`, knock)).status).toBe(413);
+    const plain = { ...knock, headers: { ...headers, "x-forwarded-proto": "http" } };
+    expect((await fetch(`${server.publicUrl}/second`, plain)).status).toBe(403);
   });
 
   test("refuses two doors on one path, and an address range that is none", async () => {

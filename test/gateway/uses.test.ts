@@ -39,8 +39,8 @@ function keeping(folder: Folder, tally?: (uses: Use[]) => void) {
       told.push(uses);
     },
   };
-  const { stop } = startUses({ store, vault, config });
-  return { vault, told, [Symbol.asyncDispose]: stop };
+  const { use, stop } = startUses({ store, vault, config });
+  return { config, use, vault, told, [Symbol.asyncDispose]: stop };
 }
 
 test("what is loaded and used is written down without anybody asking, and the count goes where the value goes", async () => {
@@ -112,4 +112,18 @@ test("a retired token is explained in the note of its delivery, and to its sende
   ).toHaveLength(1);
   expect(reasons.join("\n")).not.toContain("wrong token");
   expect(reasons.join("\n")).not.toContain(before);
+});
+
+test("a secret that no configuration names any more is not spoken of, and stays hidden; one that comes back is counted on", async () => {
+  using folder = new Folder();
+  writeSecret(folder.path, name, old);
+  await using gateway = keeping(folder);
+  const { config, vault, told } = gateway;
+  expect(vault.accepts(name, old)).not.toBeNull();
+  await eventually("its use", () => told.at(-1)?.some(({ count }) => count === 1));
+  gateway.use({ ...config, sources: {} });
+  await eventually("silence", () => told.at(-1)?.length === 0);
+  expect(vault.values()).toEqual([old]);
+  gateway.use(config);
+  await eventually("it to be back", () => told.at(-1)?.some(({ secret, count }) => secret === name && count === 1));
 });

@@ -134,6 +134,7 @@ describe("a systemd unit", () => {
       "User=builder",
       "ExecStart=/usr/local/bin/meshmac serve --config /srv/meshmac/meshmac.config.yaml",
       "Environment=HTTPS_PROXY=http://proxy.example:3128",
+      "ExecReload=/bin/kill -HUP $MAINPID",
       "Restart=on-failure",
       "KillMode=mixed",
       "TimeoutStopSec=65",
@@ -149,6 +150,8 @@ describe("a systemd unit", () => {
   test("of a worker leaves builds their freedom", () => {
     const lines = linesFor({ servant: "work" });
     expect(lines).toContain("TimeoutStopSec=3660");
+    // A worker ends at a SIGHUP.
+    expect(lines.filter((line) => line.startsWith("ExecReload"))).toEqual([]);
     expect(lines.filter((line) => /^(Protect|Restrict|SystemCall|NoNew)/.test(line))).toEqual([]);
   });
 
