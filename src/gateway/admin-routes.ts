@@ -164,7 +164,7 @@ function query<Shape extends z.ZodRawShape>(
   for (const [name, value] of new URL(request.url).searchParams) {
     asked[name] = Object.hasOwn(asked, name) ? `${asked[name]},${value}` : value;
   }
-  const { success, data, error } = schema.safeParse(asked, { error: explain });
+  const { success, data, error } = schema.safeParse(asked, { error: explain, reportInput: true });
   if (success) return data;
   const [first] = problemsOf(error.issues);
   throw new MeshError("data", `the query: ${first?.path ? `${first.path}: ` : ""}${first?.says ?? "is not valid"}`, {
