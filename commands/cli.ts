@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { type ArgsDef, type CommandDef, renderUsage, runCommand, type SubCommandsDef } from "citty";
-import { exitStatus, MeshError } from "../src/core/error.ts";
+import { type ErrorKind, exitStatus, MeshError } from "../src/core/error.ts";
 import { nearest } from "../src/core/nearest.ts";
 import { asksForHelp, strictArgs } from "./flags.ts";
 
@@ -26,10 +26,22 @@ export async function run(root: Command, typed: readonly string[], streams: Stre
   }
 }
 
+/** What to do next after a failure that knows nothing better. */
+const nextSteps: Record<ErrorKind, string> = {
+  differs: "meshmac doctor says what is wrong and how to mend it",
+  usage: "the command with --help shows what it takes",
+  data: "correct what was handed in",
+  unavailable: "try again; meshmac doctor says what is wrong",
+  bug: "run it again with MESHMAC_LOG_LEVEL=debug and report what it says",
+  later: "try again later",
+  permission: "look at the owner and mode of what it names",
+  config: "meshmac config check says what is wrong with the configuration",
+};
+
 /** Says on stderr what went wrong and what to do next, never a stack trace, and returns the exit status. */
 export async function report(fault: unknown, err: Streams["err"]): Promise<number> {
   if (fault instanceof MeshError) {
-    err(`meshmac: ${fault.message}\n${fault.hint === undefined ? "" : `hint: ${fault.hint}\n`}`);
+    err(`meshmac: ${fault.message}\nhint: ${fault.hint ?? nextSteps[fault.kind]}\n`);
     return fault.status;
   }
   const { systemFault } = await import("../src/core/system-fault.ts");
@@ -43,7 +55,7 @@ export async function report(fault: unknown, err: Streams["err"]): Promise<numbe
     const { log } = await import("../src/log.ts");
     log.debug("internal error", { stack: fault instanceof Error ? maskPatterns(fault.stack ?? "") : null });
   } else {
-    err("hint: run it again with MESHMAC_LOG_LEVEL=debug and report what it says\n");
+    err(`hint: ${nextSteps.bug}\n`);
   }
   return exitStatus.bug;
 }

@@ -5,5 +5,7 @@ import { duration } from "../src/core/units.ts";
 export function durationOf(flag: string, typed: string): number {
   const { success, data, error } = duration.safeParse(typed);
   if (success) return data;
-  throw new MeshError("usage", `${flag}: ${error.issues[0]?.message}, got ${JSON.stringify(typed)}`);
+  throw new MeshError("usage", `${flag}: ${error.issues[0]?.message}, got ${JSON.stringify(typed)}`, {
+    hint: `such as ${flag} 20m`,
+  });
 }

@@ -14,8 +14,11 @@ const servants = new Set(["serve", "up", "work"]);
 /** Streams that failed. Bun 1.4.5 spins for ever in the `end` of one that a full disk has broken. */
 const broken = new Set<NodeJS.WriteStream>();
 
+/** The status of the first failure: a command that went well has not, where nobody could write its answer down. */
+let failed = 0;
+
 const typed = process.argv.slice(2);
-if (typed[0] === "--version" && typed.length === 1) sayVersion();
+if (typed[0] === "--version" && typed.length === 1) await sayVersion();
 else await main();
 
 async function main(): Promise<void> {
@@ -44,20 +47,23 @@ function err(text: string): void {
 
 /** Ends the process once everything said has been taken; on a pipe only the end of a stream waits for its reader. */
 async function end(status: number): Promise<never> {
+  failed ||= status;
   const { flushLog } = await import("../src/log.ts");
   flushLog();
   // What was written to a file fails a turn later: only then is it known which streams can be ended.
   await new Promise((resolve) => setTimeout(resolve));
   const working = [process.stdout, process.stderr].filter((stream) => !broken.has(stream));
   await Promise.all(working.map((stream) => new Promise<void>((done) => stream.end(done))));
-  process.exit(status);
+  process.exit(failed);
 }
 
-function sayVersion(): void {
+async function sayVersion(): Promise<void> {
   try {
     writeSync(1, `meshmac ${version}\n`);
   } catch (fault) {
-    process.exit(isGone(fault) ? 0 : 70);
+    if (isGone(fault)) process.exit(0);
+    const { report } = await import("./cli.ts");
+    process.exit(await report(fault, err));
   }
 }
 

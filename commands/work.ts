@@ -19,6 +19,9 @@ export default defineCommand({
     );
     const ended = await worker.done;
     await store.close();
-    if (ended === "nothing") throw new MeshError("later", "no build was waiting");
+    if (ended === "nothing")
+      throw new MeshError("later", "no build was waiting", {
+        hint: "meshmac runs list --state queued shows what waits for other labels, scripts or a paused lane",
+      });
   },
 });

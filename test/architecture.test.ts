@@ -9,6 +9,7 @@ const mayImport: Record<string, string[]> = {
   "src/log.ts": ["src/log"],
   "src/log": [],
   "src/version.ts": [],
+  "src/user.ts": [],
   "src/secrets.ts": ["src/core", "src/log.ts", "src/secrets"],
   "src/secrets": ["src/core"],
   "src/http.ts": ["src/core", "src/version.ts"],
@@ -21,7 +22,7 @@ const mayImport: Record<string, string[]> = {
   "src/spool": ["src/core", "src/log.ts"],
   "src/rotation": ["src/core", "src/config", "src/sources", "src/stores", "src/secrets", "src/secrets.ts"],
   "src/stores": ["src/core", "src/log.ts", "src/secrets.ts", "src/http.ts"],
-  "src/worker": ["src/core", "src/stores", "src/log.ts", "src/version.ts"],
+  "src/worker": ["src/core", "src/stores", "src/log.ts", "src/version.ts", "src/user.ts"],
   "src/gateway": [
     "src/core",
     "src/config",
@@ -41,6 +42,7 @@ const mayImport: Record<string, string[]> = {
   "src/init": ["src/core", "src/config", "src/secrets.ts"],
   "src/doctor": [
     "src/core",
+    "src/user.ts",
     "src/config",
     "src/sources",
     "src/chats",
@@ -62,7 +64,7 @@ const mayImport: Record<string, string[]> = {
     "src/secrets.ts",
     "fixtures",
   ],
-  "src/service": ["src/core", "src/config", "src/log"],
+  "src/service": ["src/core", "src/config", "src/log", "src/user.ts"],
   commands: ["src", "fixtures"],
 };
 

@@ -16,7 +16,8 @@ export function describe({ findings, unchecked, gateways }: Examination, mended:
     ),
   ].map((block) => block.split("\n").map(plain).join("\n"));
   const lives = gateways.map(({ gateway, facts, silent_ms }) => {
-    const role = facts.sends === false ? "standby" : `sending ${Number(facts.sending ?? 0)}`;
+    const role =
+      facts.stopped === true ? "stopped" : facts.sends === false ? "standby" : `sending ${Number(facts.sending ?? 0)}`;
     return plain(`gateway ${gateway}: ${role}, seen ${humanDuration(silent_ms)} ago, meshmac ${String(facts.version)}`);
   });
   const sum = findings.length === 0 && unchecked.length === 0 ? "nothing is wrong" : counted(findings, unchecked);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { MeshError } from "../../src/core/error.ts";
 import { nearest } from "../../src/core/nearest.ts";
 import { unhungDoors } from "../../src/gateway/door.ts";
@@ -7,6 +7,9 @@ import { masksOf } from "../../src/gateway/masked-store.ts";
 import { print } from "../args.ts";
 import { configured } from "../runs/open.ts";
 import { describe } from "./text.ts";
+
+// Beyond any max_body that a tracker needs.
+const longestBody = 64 * 1024 * 1024;
 
 /** The flags of `meshmac explain` as they were typed. */
 export interface Asked {
@@ -38,16 +41,26 @@ export async function explainFrom({ source, body: file, headers: lines, config: 
   print(text(json ? JSON.stringify({ source, ...explained }) : describe(source, explained)));
 }
 
+/** Reads a body, of which no more than a door could take: a device or a stream may have no end. */
 async function bytesOf(file: string): Promise<Uint8Array> {
-  if (file === "-") return await Bun.stdin.bytes();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
   try {
-    return await readFile(file);
+    for await (const chunk of file === "-" ? Bun.stdin.stream() : createReadStream(file)) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > longestBody) break;
+    }
+    if (size <= longestBody) return Buffer.concat(chunks);
   } catch (cause) {
     throw new MeshError("data", `cannot read ${JSON.stringify(file)}`, {
       hint: "check the path and its rights",
       cause,
     });
   }
+  throw new MeshError("data", `${JSON.stringify(file)} is longer than ${longestBody >> 20} MiB`, {
+    hint: "name the file of one body, as a tracker sends it",
+  });
 }
 
 function headersIn(lines: readonly string[]): Headers {

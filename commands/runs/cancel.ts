@@ -1,6 +1,6 @@
-import { userInfo } from "node:os";
 import { defineCommand } from "citty";
 import { MeshError } from "../../src/core/error.ts";
+import { systemUser } from "../../src/user.ts";
 import { configArgs, jsonArgs, print } from "../args.ts";
 import { oneRun, runArg, withStore } from "./open.ts";
 
@@ -10,7 +10,7 @@ export default defineCommand({
   async run({ args }) {
     const [run_id, said] = await withStore(args.config, async (store) => {
       const { run } = await oneRun(store, args.run);
-      return [run.run_id, await store.cancel(run.run_id, `cancelled by ${userInfo().username}`)] as const;
+      return [run.run_id, await store.cancel(run.run_id, `cancelled by ${systemUser()}`)] as const;
     });
     if (said === "over" || said === "unknown") {
       throw new MeshError("data", `run ${run_id} is over already`, { hint: `meshmac runs show ${run_id.slice(-12)}` });

@@ -23,7 +23,9 @@ export default defineCommand({
   async run({ args }) {
     const limit = Number(args.limit);
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
-      throw new MeshError("usage", `--limit expects 1 to 1000, got ${JSON.stringify(args.limit)}`);
+      throw new MeshError("usage", `--limit expects 1 to 1000, got ${JSON.stringify(args.limit)}`, {
+        hint: "what is beyond it: --cursor with the next that the list ends with",
+      });
     }
     const since = args.since === undefined ? undefined : Date.now() - durationOf("--since", args.since);
     const page = await withStore(args.config, (store) =>

@@ -41,7 +41,9 @@ export async function configured(file: string | undefined): Promise<Loaded> {
 export async function oneRun(store: OperatorStore, id: string): Promise<Shown> {
   const shown = id === "" ? null : await store.show(id);
   if (shown) return shown;
-  throw new MeshError("data", `no run ${JSON.stringify(id)}`, { hint: "meshmac runs list shows what there is" });
+  throw new MeshError("data", `no run ${JSON.stringify(id)}`, {
+    hint: "none ends so, or several do: meshmac runs list shows what there is",
+  });
 }
 
 export const runArg = { type: "positional", description: "run id, or a unique ending of it", required: true } as const;

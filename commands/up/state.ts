@@ -63,7 +63,7 @@ function furnish(dir: string): void {
     const script = join(dir, "scripts", "hello.sh");
     if (!existsSync(script)) writeFileSync(script, helloScript, { mode: 0o700 });
   } catch (fault) {
-    throw systemFault(fault, "for --state-dir") ?? fault;
+    throw systemFault(fault, "--state-dir") ?? fault;
   }
 }
 

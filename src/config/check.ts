@@ -53,7 +53,8 @@ function ofSources({ sources }: Parsed, said: Said): Problem[] {
     doors.set(path, `the door of ${name}`);
     return [
       ...(taken ? [at(["sources", name, "path"], `${JSON.stringify(path)} is ${taken} already`)] : []),
-      ...(task || build_when.length === 0
+      // A faulty task was complained of already.
+      ...(task || build_when.length === 0 || saysTask(said("sources")[name])
         ? []
         : [at(["sources", name, "task"], "is missing, needed beside build_when")]),
       ...(task ? lanesNamed(task.lane) : []).flatMap(([keys, lane]) =>
@@ -66,6 +67,8 @@ function ofSources({ sources }: Parsed, said: Said): Problem[] {
     ];
   });
 }
+
+const saysTask = (source: unknown): boolean => typeof source === "object" && source !== null && "task" in source;
 
 /** A search asks as the comment does, or as somebody of its own, in whole. */
 function ofReconcile(

@@ -29,7 +29,9 @@ export function checkFiles(config: Config, vault: Vault): void {
     ({ path, fault }) => `\n  ${path}: ${fault.message}${fault.hint ? `\n    ${fault.hint}` : ""}`,
   );
   const count = faults.length === 1 ? "1 secret file" : `${faults.length} secret files`;
-  throw new MeshError(kind, `${count} cannot be used${lines.join("")}`);
+  throw new MeshError(kind, `${count} cannot be used${lines.join("")}`, {
+    hint: "do what stands under each, then: meshmac config check --secrets",
+  });
 }
 
 /** Throws where a chat knows that the address in its secret file cannot work; the configuration alone cannot tell. */

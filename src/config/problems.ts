@@ -15,7 +15,9 @@ type Path = readonly PropertyKey[];
 export function refused(name: string, problems: readonly Problem[]): MeshError {
   const lines = problems.map(({ path, says }) => `\n  ${path === "" ? says : `${path}: ${says}`}`);
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  return new MeshError("config", `${name} has ${count}${lines.join("")}`);
+  return new MeshError("config", `${name} has ${count}${lines.join("")}`, {
+    hint: "meshmac config check says when all is well; meshmac config schema, for an editor, what each key takes",
+  });
 }
 
 /** What zod asks for the text of an issue whose schema has none of its own. */

@@ -40,10 +40,15 @@ export async function examine(scene: Scene, { only, skip = [], from = checks }: 
   const once = new Map(found.map((finding) => [`${finding.id} ${finding.about}`, finding]));
   return {
     findings: [...once.values()].toSorted((a, b) => rank(a) - rank(b)),
-    unchecked: looked.flatMap(({ unchecked }) => unchecked),
+    unchecked: onceEach(looked.flatMap(({ unchecked }) => unchecked)),
     gateways: await liveGateways(scene),
   };
 }
+
+/** A gateway's part and a node's of one name, which failed for one reason, are one thing to tell. */
+const onceEach = (unchecked: Examination["unchecked"]): Examination["unchecked"] => [
+  ...new Map(unchecked.map((one) => [`${one.check} ${one.why}`, one])).values(),
+];
 
 const rank = ({ severity }: Fault): number => (severity === "error" ? 0 : 1);
 

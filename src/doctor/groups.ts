@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
+import { systemUser } from "../user.ts";
 
 /** Why the group of a file is too wide to read a secret: who is in it beside us; null where it is not, or may not read. */
 export function wideGroup(file: string, etc: string): string | null {
@@ -13,8 +13,8 @@ export function wideGroup(file: string, etc: string): string | null {
   const primary = rowsOf(etc, "passwd").filter(([, , , id]) => Number(id) === gid);
   const inIt = new Set([...members.split(","), ...primary.map(([user = ""]) => user)].filter((user) => user !== ""));
   // Root reads it in any case.
-  const others = [...inIt].filter((user) => user !== userInfo().username && user !== "root");
-  const allowed = userInfo().uid === 0 ? 1 : 0; // looked at by root, one of them may be the gateway's own user
+  const others = [...inIt].filter((user) => user !== systemUser() && user !== "root");
+  const allowed = process.getuid?.() === 0 ? 1 : 0; // looked at by root, one of them may be the gateway's own user
   return others.length > allowed ? `${name}: ${others.slice(0, 5).join(", ")}` : null;
 }
 

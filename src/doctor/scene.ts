@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { configFrom, examineConfig, isConfigured } from "../config.ts";
@@ -81,10 +81,20 @@ export function roleOf(said: Readonly<Record<string, unknown>>): Role {
 /** Opens the store, and makes none where there is none: looking must change nothing. */
 async function open(config: Scene["config"]): Promise<NodeStore & OperatorStore> {
   const { store } = config;
-  if (store.kind === "sqlite" && !existsSync(store.path)) {
+  if (store.kind === "sqlite" && isMissing(store.path)) {
     throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
       hint: "start the gateway: meshmac serve",
     });
   }
   return await openForCommand(config);
+}
+
+/** Whether there is nothing at this path; where we may not look, opening says so. */
+function isMissing(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (fault) {
+    return fault instanceof Error && "code" in fault && fault.code === "ENOENT";
+  }
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { explain, problemsOf } from "../config/problems.ts";
 import { MeshError } from "../core/error.ts";
 import type { Json } from "../core/json.ts";
 import { isOver, type Run, runStates } from "../core/records.ts";
@@ -155,13 +156,18 @@ const logQuery = z.strictObject({
 });
 
 /** Reads the query of a request; one name given several times is a list with commas. */
-function query<T>(request: Request, schema: z.ZodType<T>): T {
+function query<Shape extends z.ZodRawShape>(
+  request: Request,
+  schema: z.ZodObject<Shape, z.core.$strict>,
+): z.output<z.ZodObject<Shape, z.core.$strict>> {
   const asked: Record<string, string> = {};
   for (const [name, value] of new URL(request.url).searchParams) {
     asked[name] = Object.hasOwn(asked, name) ? `${asked[name]},${value}` : value;
   }
-  const { success, data, error } = schema.safeParse(asked);
+  const { success, data, error } = schema.safeParse(asked, { error: explain, reportInput: true });
   if (success) return data;
-  const [first] = error.issues;
-  throw new MeshError("data", `${first?.path.join(".") || "the query"}: ${first?.message ?? "invalid"}`);
+  const [first] = problemsOf(error.issues);
+  throw new MeshError("data", `the query: ${first?.path ? `${first.path}: ` : ""}${first?.says ?? "is not valid"}`, {
+    hint: `it takes ${Object.keys(schema.shape).join(", ")}`,
+  });
 }

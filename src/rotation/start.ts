@@ -19,7 +19,7 @@ export interface Beginning {
   now: number;
 }
 
-/** Stages a new value, or answers that one is staged already and changes nothing. Throws `usage` where the other side has to make it, `data` where it is no use. */
+/** Stages a new value, or answers that one is staged already and changes nothing. Throws `usage` where the other side has to make it, `data` where it is no use, `later` where another value is staged. */
 export async function start({
   config,
   subject,
@@ -30,7 +30,10 @@ export async function start({
   return await alone(config.secrets_dir, () => {
     const before = finish(subject.shelf);
     const { current, next } = before;
-    if (next) return { fresh: false, staged: next };
+    if (next) {
+      refuseOther(subject, brought, current, next);
+      return { fresh: false, staged: next };
+    }
     if (!current) {
       throw new MeshError("config", `no secret file ${subject.shelf.files.join(", ")}`, {
         hint: "write the first value by hand; a rotation begins with one that is in use",
@@ -49,6 +52,16 @@ export async function start({
 export async function proven(config: Config, { shelf }: Subject, key_id: string, now: number): Promise<void> {
   await alone(config.secrets_dir, () => {
     if (finish(shelf).next?.key_id === key_id) prove(shelf, key_id, now);
+  });
+}
+
+/** A repeat is harmless; a value that nobody stages must not pass for one that was. */
+function refuseOther(subject: Subject, brought: string | undefined, current: Item | null, next: Item): void {
+  if (brought === undefined) return;
+  const texts = current ? textsFor(subject, brought, current) : [brought];
+  if (texts.every((text, index) => text === next.texts[index])) return;
+  throw new MeshError("later", `another value of ${subject.name} is staged already: ${next.key_id}`, {
+    hint: `meshmac rotate abort ${subject.name} takes it away; then bring the new one`,
   });
 }
 

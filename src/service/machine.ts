@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { systemUser } from "../user.ts";
 
 /** The machine as a service is installed on it; a test passes its own. */
 export interface Machine {
@@ -18,14 +19,10 @@ export interface Machine {
 export function thisMachine(): Machine {
   const { env, platform } = process;
   const path = "/usr/bin:/bin:/usr/sbin:/sbin";
-  // Of the system: Bun's userInfo() reads $USER, which a sudo or a cron job may not have.
-  const name = Bun.spawnSync(["id", "-un"], { env: { PATH: path } })
-    .stdout.toString()
-    .trim();
   return {
     platform,
     uid: process.getuid?.() ?? 0,
-    user: env.SUDO_USER || name,
+    user: env.SUDO_USER || systemUser(),
     home: env.HOME || homedir(),
     env,
     root: "",

@@ -1,6 +1,7 @@
-import { homedir, tmpdir, userInfo } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { isReserved } from "../core/variables.ts";
 import type { Lease } from "../stores/store.ts";
+import { systemUser } from "../user.ts";
 import type { NodeOptions } from "./house.ts";
 
 const longestValue = 8192;
@@ -26,7 +27,7 @@ export function environmentOf(lease: Lease, files: Files, { node, own, isOwn }: 
   const machine = {
     PATH: own.PATH ?? "/usr/bin:/bin:/usr/sbin:/sbin",
     HOME: own.HOME ?? homedir(),
-    USER: own.USER ?? userInfo().username,
+    USER: own.USER || systemUser(),
     LANG: own.LANG ?? "en_US.UTF-8",
     TMPDIR: own.TMPDIR ?? tmpdir(),
   };

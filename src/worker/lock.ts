@@ -21,7 +21,7 @@ export async function lockWorkDir(workDir: string): Promise<WorkDir> {
     const release = await lock(workDir);
     return { place: await placeOf(workDir), release };
   } catch (fault) {
-    throw systemFault(fault, "for node.work_dir") ?? fault;
+    throw systemFault(fault, "node.work_dir") ?? fault;
   }
 }
 

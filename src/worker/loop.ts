@@ -21,6 +21,7 @@ export class Loop {
   readonly #hashes = new ScriptHashes();
   readonly #running = new Map<string, { held: Held; done: Promise<void> }>();
   #outage = false;
+  #everReached = false;
   #token: string | undefined;
 
   /** `place` names the work folder: what another worker of the same name leased is none of this one's. */
@@ -30,7 +31,7 @@ export class Loop {
     this.#place = place;
   }
 
-  /** Works until it is asked to drain; resolves when the last script is over. */
+  /** Works until it is asked to drain; resolves when the last script is over. Throws `config` where the first answer of the store is that it is none for us: a Redis that keeps nothing. */
   async work(): Promise<void> {
     const { node } = this.#house;
     while (!this.#asks.drain.aborted) {
@@ -69,6 +70,8 @@ export class Loop {
         if (clock.monotonic() - sent < 50) await clock.sleep(backoff.next(chance()), this.#asks.drain);
         else backoff.reset();
       } catch (cause) {
+        // What was wrong from the beginning nobody mends by waiting; what has worked before may come back.
+        if (!this.#everReached && cause instanceof MeshError && cause.kind === "config") throw cause;
         this.#unreached(cause);
         await clock.sleep(backoff.next(chance()), this.#asks.drain);
       }
@@ -129,5 +132,6 @@ export class Loop {
   #reached(): void {
     if (this.#outage) log.info("store reached again");
     this.#outage = false;
+    this.#everReached = true;
   }
 }

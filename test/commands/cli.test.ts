@@ -217,7 +217,8 @@ describe("the executable", () => {
       err: [
         "meshmac: meshmac.config.yaml has 2 problems",
         "  lease.ttl: expected a duration like 500ms, 90s, 5m, 2h or 30d, got 90",
-        '  unknown key "pol" (did you mean "pool"?)\n',
+        '  unknown key "pol" (did you mean "pool"?)',
+        "hint: meshmac config check says when all is well; meshmac config schema, for an editor, what each key takes\n",
       ].join("\n"),
       status: 78,
     });
@@ -264,7 +265,7 @@ describe("the executable", () => {
     );
     const { out, err } = await meshmac(["config", "check", "--json"], { cwd: folder.path });
     expect(JSON.parse(out).problems).toHaveLength(1500);
-    expect(err.trimEnd().split("\n")).toHaveLength(1501);
+    expect(err.trimEnd().split("\n")).toHaveLength(1502);
   });
 
   test.each([["--version"], ["--help"]])("%s is content with a reader that has gone", async (flag) => {
@@ -277,6 +278,21 @@ describe("the executable", () => {
     );
     expect([await piped.stdout.text(), await piped.stderr.text()]).toEqual(["0\n", ""]);
   });
+});
+
+test.skipIf(!existsSync("/dev/full"))("an answer that a full disk did not take is no success", async () => {
+  const main = join(import.meta.dir, "../../commands/main.ts");
+  for (const typed of ["--version", "--help", "completions bash", "config schema"]) {
+    const child = Bun.spawn(["sh", "-c", `exec "$0" "$1" ${typed} >/dev/full`, process.execPath, main], {
+      stderr: "pipe",
+      timeout: 20_000,
+    });
+    expect([typed, await child.stderr.text(), await child.exited]).toEqual([
+      typed,
+      "meshmac: a file cannot be used (ENOSPC, write)\nhint: make room on the disk, or close what holds files open\n",
+      69,
+    ]);
+  }
 });
 
 test.skipIf(!existsSync("/dev/full"))("a full disk under stderr ends it all the same", async () => {

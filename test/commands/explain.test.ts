@@ -96,6 +96,7 @@ test("writes nothing that moves a terminal's cursor", async () => {
 test.each([
   [["jria", "body.json"], 64, "did you mean jira?"],
   [["jira", "none.json"], 65, "cannot read"],
+  [["jira", "/dev/zero"], 65, "is longer than 64 MiB"],
   [["jira", "body.json", "--header", "nonsense"], 64, "is not name: value"],
 ])("refuses %p", async (args, status, why) => {
   using folder = houseWith(wanted());

@@ -65,6 +65,20 @@ test.each([
   expect(code).toBe(64);
 });
 
+test("another value than the staged one does not pass for a repeat", async () => {
+  using folder = new Folder();
+  houseOf(folder);
+  const start = (value: string) => rotate(folder, ["start", "jira/rest.token", "--stdin"], `${value}\n`);
+  expect((await start("jira-rest-canary-5566778899")).code).toBe(0);
+  expect(await start("jira-rest-canary-5566778899")).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("nothing was changed"),
+  });
+  const other = await start("jira-rest-canary-6677889900");
+  expect([other.code, other.err]).toEqual([75, expect.stringContaining("another value of jira/rest.token is staged")]);
+  expect(other.err).toContain("hint: meshmac rotate abort jira/rest.token");
+});
+
 test("no command ever prints a value", async () => {
   using folder = new Folder();
   houseOf(folder);

@@ -62,9 +62,7 @@ describe("refuses", () => {
     folder.write("taken", "");
     const { code, out, err } = await meshmac(folder, "up", "--demo", "--state-dir", "taken/state");
     expect([code, out]).toEqual([78, ""]);
-    expect(err).toContain(
-      `for --state-dir ${JSON.stringify(join(folder.path, "taken/state"))} cannot be used (ENOTDIR`,
-    );
+    expect(err).toContain(`--state-dir ${JSON.stringify(join(folder.path, "taken/state"))} cannot be used (ENOTDIR`);
     expect(err).toContain("hint: ");
   });
 

@@ -225,6 +225,11 @@ const faults: [about: string, raw: unknown, complaints: (string | RegExp)[]][] =
     { sources: { ci: { ...hub, build_when: [{ event: "push" }] } } },
     ["sources.ci.task: is missing, needed beside build_when"],
   ],
+  [
+    "a faulty task, which is not also missing",
+    { sources: { ci: { ...hub, build_when: [{ event: "push" }], task: { script: { from: "x" } } } } },
+    ["sources.ci.task.script: expected a text, got keys and values"],
+  ],
   ["commands from nobody", { sources: { ci: { ...hub, commands: {} } } }, [/^sources\.ci\.commands: name who may ask/]],
   [
     "a header of a token where a signature opens the door",

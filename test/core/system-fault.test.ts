@@ -12,8 +12,8 @@ test.each([
   ["EMFILE", "unavailable"],
   ["ENOTDIR", "config"],
 ] as const)("%s is %s, and has a next step", (code, kind) => {
-  const fault = systemFault(refused(code), "for node.work_dir");
-  expect(fault).toMatchObject({ kind, message: `for node.work_dir "/srv/acme/state" cannot be used (${code}, mkdir)` });
+  const fault = systemFault(refused(code), "node.work_dir");
+  expect(fault).toMatchObject({ kind, message: `node.work_dir "/srv/acme/state" cannot be used (${code}, mkdir)` });
   expect(fault?.hint).toMatch(/\w/);
 });
 

@@ -54,7 +54,7 @@ test("a check that fails is told as not checked, and stops no other", async () =
     faults: { rain: { severity: "warning", breaks: "the picnic" } },
     look: () => Promise.reject(new Error("no window here")),
   };
-  const found = await examine(ill.scene(), { from: [failing, ...checks] });
+  const found = await examine(ill.scene(), { from: [failing, { ...failing, on: "node" }, ...checks] });
   expect(found.unchecked).toEqual([{ check: "weather", why: "no window here" }]);
   expect(found.gateways.map(({ gateway }) => gateway)).toEqual(["gate-1/4711"]);
 });

@@ -43,6 +43,21 @@ const failed = (house: Gatehouse, { task, attempt }: Lease) =>
     log_tail: ["the end"],
   });
 
+test.each([
+  ["state=bogus", 'state[0]: expected one of queued, running, succeeded, failed, cancelled, dead, got "bogus"'],
+  ["limit=abc", "limit: expected a number, got NaN"],
+  ["limit=201", "limit: expected at most 200, got 201"],
+  ["lanes=ios", 'unknown key "lanes" (did you mean "lane"?)'],
+])("a list asked for with %s is told what it takes", async (asked, why) => {
+  await using house = await openGatehouse();
+  const { status, body } = await told(fetch(`${house.server.adminUrl}/api/v1/runs?${asked}`));
+  expect([status, body.error, body.hint]).toEqual([
+    400,
+    `the query: ${why}`,
+    "it takes state, lane, source, issue_key, node, since, limit, cursor",
+  ]);
+});
+
 const json = { "content-type": "application/json" };
 const post = (url: string, headers: Record<string, string> = json) => told(fetch(url, { method: "POST", headers }));
 

@@ -52,6 +52,12 @@ test("is built from nothing", () => {
   });
 });
 
+test("names the user of a worker that was started without $USER, as by cron or launchd", () => {
+  const { stdout } = Bun.spawnSync(["id", "-un"]);
+  const environment = environmentOf({ ...numbers, task: taskOf({}) }, files, { node, own: {}, isOwn: () => false });
+  expect(environment.USER).toBe(stdout.toString().trim());
+});
+
 describe("a parameter", () => {
   test.each([
     ["a\nb\tc\u0000d\u0085e", "a b c d e"],

@@ -24,7 +24,10 @@ export async function deadRuns(
   store: OperatorStore,
   { run, all }: { run?: string | undefined; all?: boolean | undefined },
 ): Promise<Run[]> {
-  if ((run === undefined) === !all) throw new MeshError("usage", "name one run, or say --all");
+  if ((run === undefined) === !all)
+    throw new MeshError("usage", "name one run, or say --all", {
+      hint: "meshmac runs dead list shows the dead ones",
+    });
   if (run === undefined) return await everyDead(store);
   const found = (await oneRun(store, run)).run;
   if (found.state === "dead") return [found];
