@@ -10,7 +10,7 @@ import type { FailedTokens } from "./failed-tokens.ts";
 import { answerHealth, answerReadiness, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
 import type { SpoolState } from "./intake.ts";
-import { type BunServer, listen, originOf } from "./listener.ts";
+import { type BunServer, listen, type Listener, originOf } from "./listener.ts";
 import type { Masks } from "./masked-store.ts";
 
 export interface AdminOptions {
@@ -28,7 +28,7 @@ export interface AdminOptions {
 }
 
 /** Opens the admin side: run pages, their logs and the API, on a listener of its own, for whoever shows its token or is on this machine. */
-export function openAdmin(options: AdminOptions): { server: BunServer; url: string } {
+export function openAdmin(options: AdminOptions): { server: Listener; url: string } {
   const { config, store, health, masks, mask, notes, spool } = options;
   const { listen: at, url } = config.gateway.admin;
   const routes = adminRoutes({ store, mask, maskLog: masks.bytes });

@@ -91,7 +91,7 @@ export async function openGateway({
   const drainer = startDrainer(store, [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
-  const uses = startUses({ store, vault, config });
+  const uses = startUses({ store, vault, config, more: server.certificateUses });
   const pagers = pagersFrom(config, (name) => vault.keyId(name), vault.earlier);
   const links = config.gateway.admin.url ?? null;
   escalation = startEscalation({

@@ -3,24 +3,27 @@ import { shortLine } from "../core/words.ts";
 import { log } from "../log.ts";
 import { answerError, pathOf } from "./answer.ts";
 import { isCanary } from "./canary.ts";
+import type { Certificate } from "./certificate.ts";
 import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
-import { type BunServer, listen, tlsOf } from "./listener.ts";
+import { type BunServer, listen, type Listener } from "./listener.ts";
 import { type Ledger, tell } from "./outcome.ts";
 import { refusePlainHttp } from "./plain-http.ts";
 import { type Reception, receive } from "./receive.ts";
 
 export interface PublicSide {
+  certificate: Certificate | null;
   reception: Reception;
   ledger: Ledger;
   health: Health;
 }
 
 /** Opens the public side: the doors and bare health, nothing else. */
-export function listenPublic(config: Config, doors: Door[], { reception, ledger, health }: PublicSide): BunServer {
-  const { listen: at, tls, max_body, trusted_proxies } = config.gateway;
+export function listenPublic(config: Config, doors: Door[], side: PublicSide): Listener {
+  const { certificate, reception, ledger, health } = side;
+  const { listen: at, max_body, trusted_proxies } = config.gateway;
   const byPath = new Map(doors.map((door) => [door.path, door]));
   const clientIp = clientIpBehind(trusted_proxies);
   const cameInTheClear = inTheClearBehind(trusted_proxies);
@@ -62,7 +65,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     at,
     // Larger than what we refuse ourselves with a body; Bun's own 413 has none.
     largestBody: Math.max(4 * max_body, 16 * 1024 * 1024),
-    ...(tls && { tls: tlsOf(tls) }),
+    certificate,
     answer(request, server) {
       const path = pathOf(request.url);
       const door = byPath.get(path);

@@ -9,6 +9,8 @@ export interface UsesOptions {
   store: Pick<Store, "tally">;
   vault: Pick<Vault, "uses" | "watch">;
   config: Config;
+  /** What is used beside the secrets of the vault: the certificate. */
+  more?: () => Use[];
 }
 
 const flushEvery = 1000;
@@ -17,7 +19,7 @@ const sayAgainAfter = 5000;
 const sweepEvery = 60_000;
 
 /** Writes down, a second after it changed, which secret values this gateway has loaded and how each was used; and deletes values before the last change whose time is over. Never throws. */
-export function startUses({ store, vault, config }: UsesOptions): { stop(): Promise<void> } {
+export function startUses({ store, vault, config, more = () => [] }: UsesOptions): { stop(): Promise<void> } {
   const named = secretsOf(config);
   const namesOf = (inbound: boolean) => named.filter((one) => one.inbound === inbound).map(({ secret }) => secret.name);
   vault.watch(namesOf(false));
@@ -27,7 +29,7 @@ export function startUses({ store, vault, config }: UsesOptions): { stop(): Prom
   let saidAt = Number.NEGATIVE_INFINITY;
 
   async function flush(): Promise<void> {
-    const uses = vault.uses();
+    const uses = [...vault.uses(), ...more()];
     const now = gist(uses);
     if (now === said && performance.now() - saidAt < sayAgainAfter) return;
     const at = performance.now();

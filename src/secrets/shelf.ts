@@ -183,10 +183,14 @@ function itemIn(shelf: Shelf, paths: string[]): Item | null {
 }
 
 function itemOf(texts: string[], at: number): Item {
-  const [one = "", ...more] = texts;
-  // What opens a door is named as the vault names it; a pair by both of its parts.
-  const digest = more.length === 0 ? sha256(one) : sha256(Buffer.concat(texts.map(sha256)));
+  const digest = digestOf(texts);
   return { texts, digest: digest.toString("hex"), key_id: keyIdOf(digest), at };
+}
+
+/** Hashes what lies in all files of a secret: what opens a door as the vault does, a pair by both of its parts. */
+export function digestOf(texts: string[]): Buffer {
+  const [one = "", ...more] = texts;
+  return more.length === 0 ? sha256(one) : sha256(Buffer.concat(texts.map(sha256)));
 }
 
 const readRaw = ({ top }: Shelf, path: string): Buffer => readGuarded(path, top ?? dirname(path));
