@@ -16,6 +16,8 @@ export interface Shelf {
   files: string[];
   /** The folder up to which every directory is checked; their own where they are not under `secrets_dir`. */
   top: string | null;
+  /** Those of the files that others may read. */
+  shown?: string[];
 }
 
 /** One value, by name: what lies in all files of the secret together. */
@@ -193,7 +195,11 @@ export function digestOf(texts: string[]): Buffer {
   return more.length === 0 ? sha256(one) : sha256(Buffer.concat(texts.map(sha256)));
 }
 
-const readRaw = ({ top }: Shelf, path: string): Buffer => readGuarded(path, top ?? dirname(path));
+function readRaw({ top, shown = [] }: Shelf, path: string): Buffer {
+  const isShown = shown.some((file) => [file, nextOf(file), prevOf(file)].includes(path));
+  return readGuarded(path, top ?? dirname(path), { shown: isShown });
+}
+
 function ownerOf(path: string): Belonging {
   const { mode, uid, gid } = belongingOf(path);
   return { mode, uid, gid };
