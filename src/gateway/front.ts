@@ -41,6 +41,7 @@ export function openFront({ at, open }: FrontOptions): Front {
   const all = new Set<Inside>();
   let present = openInside();
   let isStopping = false;
+  let isFailing = false;
 
   function openInside(): Inside {
     const peers = new Map<number, SocketAddress>();
@@ -77,6 +78,7 @@ export function openFront({ at, open }: FrontOptions): Front {
     socket.data = client;
     client.opened(socket);
     const opened = (through: Socket<End>): void => {
+      isFailing = false;
       from = through.localPort;
       inside.peers.set(from, { address, port, family });
       inner.opened(through);
@@ -88,7 +90,9 @@ export function openFront({ at, open }: FrontOptions): Front {
       data: inner,
       socket: { ...relaying, open: opened },
     }).catch((fault: Error) => {
-      log.warn("connection not taken", { why: fault.message });
+      // Descriptors or ports have run out: every further connection would say the same.
+      if (!isFailing) log.warn("connection not taken", { why: fault.message });
+      isFailing = true;
       client.cut();
       inner.closed();
     });
