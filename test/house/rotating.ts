@@ -84,7 +84,7 @@ export class Senders {
   /** Odd while the gateway is away on purpose. */
   #lapses = 0;
 
-  /** `authorities` are those that a TLS gateway's certificate may be of; each delivery then makes a connection of its own. */
+  /** `authorities` are those that a TLS gateway's certificate may be of. */
   constructor(url: () => string, tokens: string[], authorities: string[] | null = null) {
     this.#url = url;
     this.#tokens = tokens;
@@ -177,7 +177,9 @@ export class Senders {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Meshmac-Jira-Token": token },
         body: JSON.stringify(body),
-        ...(this.#authorities && { keepalive: false, tls: { ca: this.#authorities } }),
+        // A kept connection may be closed for idleness just when it is used again: HTTP's own race, and no refusal.
+        keepalive: false,
+        ...(this.#authorities && { tls: { ca: this.#authorities } }),
       });
       await answer.arrayBuffer();
       return answer.status;
