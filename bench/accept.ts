@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startRedis } from "../test/fakes/redis-server.ts";
 import type { FloorAsk } from "./floor.ts";
-import type { LoadAsk, LoadResult } from "./load.ts";
+import { delivery, type LoadAsk, type LoadResult } from "./load.ts";
 import { machine, median } from "./machine.ts";
 
 const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../dist/meshmac");
@@ -16,17 +16,6 @@ const connections = 64;
 const header = "X-Meshmac-Jira-Token";
 const path = "/jira/openclaw";
 const token = new Bun.CryptoHasher("sha256").update("bench").digest("hex");
-const body = JSON.stringify({
-  event: "build",
-  issue: { key: "MOB-0000000" },
-  project: "MOB",
-  status: "Ready for build",
-  labels: "ci-build",
-  summary: "Make the splash screen faster",
-  actor: "Robin Example",
-  ref: "main",
-});
-
 const storeNames = ["sqlite", "redis"] as const;
 type StoreName = (typeof storeNames)[number];
 type Start = (dir: string, store: string) => Promise<{ port: number; stop(): Promise<void> }>;
@@ -115,7 +104,16 @@ async function measure(start: Start, name: StoreName): Promise<LoadResult> {
 }
 
 async function loadOn(port: number): Promise<LoadResult> {
-  const ask: LoadAsk = { port, path, header, token, connections, warm_ms: 1000, measure_ms: seconds * 1000, body };
+  const ask: LoadAsk = {
+    port,
+    path,
+    header,
+    token,
+    connections,
+    warm_ms: 1000,
+    measure_ms: seconds * 1000,
+    body: delivery,
+  };
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "load.ts"), JSON.stringify(ask)], {
     stdout: "pipe",
   });

@@ -36,7 +36,7 @@ export default defineCommand({
       print(
         `  ${prev.key_id} is used no more within a second; meshmac rotate undo ${subject.name} brings it back for ${age(prev.left_ms)}`,
       );
-    const left = status.steps.slice(status.steps.findLastIndex(({ done }) => done !== null) + 1);
+    const left = status.steps.slice(status.steps.findLastIndex(({ done }) => done === true) + 1);
     for (const { say } of left) print(`  [ ] ${say}`);
   },
 });

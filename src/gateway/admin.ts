@@ -10,7 +10,7 @@ import type { FailedTokens } from "./failed-tokens.ts";
 import { answerHealth, answerReadiness, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
 import type { SpoolState } from "./intake.ts";
-import { type BunServer, listen, originOf } from "./listener.ts";
+import { type BunServer, listen, type Listener, originOf } from "./listener.ts";
 import type { Masks } from "./masked-store.ts";
 
 export interface AdminOptions {
@@ -28,7 +28,7 @@ export interface AdminOptions {
 }
 
 export interface AdminSide {
-  server: BunServer;
+  server: Listener;
   url: string;
   /** The next request is judged by this configuration's token and address. */
   use(config: Config): void;

@@ -78,7 +78,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const drainer = startDrainer(store, () => [config.node.id, config.gateway.admin.url].filter(Boolean).join(" at "));
   const takesNodes = config.gateway.nodes !== undefined;
   const reaper = startReaper({ store, config, takesNodes, facts });
-  const uses = startUses({ store, vault, config });
+  const uses = startUses({ store, vault, config, more: server.certificateUses });
   const reconciler = renewed(config, searched, (given) =>
     startReconciler({ config: given, store, accept: server.accept }),
   );

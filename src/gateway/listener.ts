@@ -1,61 +1,45 @@
 import type { Server } from "bun";
 import { MeshError } from "../core/error.ts";
-import type { Config } from "../config.ts";
 import type { Address } from "../core/units.ts";
 import { log } from "../log.ts";
-import { keyFileFor } from "../rotation/pair.ts";
 import { answerError } from "./answer.ts";
+import type { Certificate, ListenTls } from "./certificate.ts";
+import { openFront, type PeerOf } from "./front.ts";
 
-export type BunServer = Server<undefined>;
+/** What an answer may ask of the listener that its request came in by. */
+export type BunServer = Pick<Server<undefined>, "requestIP" | "timeout">;
+
+export interface Listener {
+  /** The port that was really taken. */
+  port?: number | undefined;
+  /** Takes no more connections, and resolves when the last request is answered; with `abruptly`, closes every connection now. */
+  stop(abruptly?: boolean): Promise<void>;
+}
 
 export interface ListenOptions {
   /** Where this listener is named in the configuration, for its error. */
   name: string;
   at: Address;
-  tls?: ListenTls;
+  /** What it shows as a TLS listener; without one it is a plain one. */
+  certificate?: Certificate | null;
   /** Bytes at which Bun itself cuts a body off. */
   largestBody: number;
   /** Answers a request; what it throws is answered with 500 and logged. */
   answer: (request: Request, server: BunServer) => Response | Promise<Response>;
 }
 
-export interface ListenTls {
-  cert: Bun.BunFile;
-  key: Bun.BunFile;
-  ca?: Bun.BunFile;
-  requestCert?: boolean;
-  rejectUnauthorized?: boolean;
-}
-
 // A body that drips and an answer that takes long are both cut after this many seconds (rounded up to four): it must be
 // more than the time that a store may take, or a slow commit would be cut without an answer.
 const idleSeconds = 12;
 
-/** Names the files of `gateway.tls` as a listener takes them. */
-export const tlsOf = ({ cert, key, client_ca }: NonNullable<Config["gateway"]["tls"]>): ListenTls => ({
-  cert: Bun.file(cert),
-  key: Bun.file(keyFileFor({ cert, key })),
-  ...(client_ca && { ca: Bun.file(client_ca), requestCert: true, rejectUnauthorized: true }),
-});
-
 /** Opens one listener that never shows a stack trace. Throws `unavailable` where the address cannot be had, `permission` where it may not, `config` where its certificate cannot be used. */
-export function listen({ name, at, tls, largestBody, answer }: ListenOptions): BunServer {
+export function listen(options: ListenOptions): Listener {
+  const { name, at, certificate } = options;
   try {
-    return Bun.serve({
-      hostname: at.host,
-      port: at.port,
-      development: false,
-      // Bun 1.4.5 turns this on with `development: false`: a second gateway would share the port in silence.
-      reusePort: false,
-      idleTimeout: idleSeconds,
-      maxRequestBodySize: largestBody,
-      ...(tls && { tls }),
-      fetch: answer,
-      error: broken,
-    });
+    return certificate ? listenBehindFront(options, certificate) : serve({ ...options, at });
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "refused";
-    if (tls && !isOfAddress(cause)) {
+    if (certificate && !isOfAddress(cause)) {
       const file = cause instanceof Error && "path" in cause ? `, ${JSON.stringify(cause.path)}` : "";
       throw new MeshError("config", `gateway.tls cannot be used (${code}${file})`, {
         hint: "cert and key are PEM files that belong together, client_ca is one of certificates",
@@ -71,6 +55,45 @@ export function listen({ name, at, tls, largestBody, answer }: ListenOptions): B
       },
     );
   }
+}
+
+interface Serving extends Pick<ListenOptions, "largestBody" | "answer"> {
+  at: Address;
+  tls?: ListenTls;
+}
+
+const serve = ({ at, tls, largestBody, answer }: Serving): Server<undefined> =>
+  Bun.serve({
+    hostname: at.host,
+    port: at.port,
+    development: false,
+    // Bun 1.4.5 turns this on with `development: false`: a second gateway would share the port in silence.
+    reusePort: false,
+    idleTimeout: idleSeconds,
+    maxRequestBodySize: largestBody,
+    ...(tls && { tls }),
+    fetch: answer,
+    error: broken,
+  });
+
+const inside: Address = { host: "127.0.0.1", port: 0 };
+
+function listenBehindFront({ at, largestBody, answer }: ListenOptions, certificate: Certificate): Listener {
+  const open = (peerOf: PeerOf): Server<undefined> =>
+    serve({
+      at: inside,
+      tls: certificate.present(),
+      largestBody,
+      answer(request, server) {
+        const peer = peerOf(server.requestIP(request));
+        // Somebody on this machine found the listener inside: what it says of where it comes from would be believed.
+        if (peer === null) return new Response(null, { status: 403, headers: { Connection: "close" } });
+        return answer(request, { requestIP: () => peer, timeout: (of, seconds) => server.timeout(of, seconds) });
+      },
+    });
+  const front = openFront({ at, open });
+  certificate.onChange(() => front.renew());
+  return front;
 }
 
 /** Bun says of an address that `listen` failed; what it says of a certificate names another call or none. */
@@ -91,7 +114,7 @@ export function broken(error: Error): Response {
 }
 
 /** The origin that a listener can be reached at from its own machine. */
-export function originOf(server: BunServer, { host }: Address, secure: boolean): string {
+export function originOf(server: Listener, { host }: Address, secure: boolean): string {
   const anywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
   const name = anywhere[host] ?? (host.includes(":") ? `[${host}]` : host);
   return `${secure ? "https" : "http"}://${name}:${server.port}`;

@@ -7,8 +7,9 @@ import type { Store } from "../stores/store.ts";
 import { answerError, answerJson, correlationHeader, pathOf } from "./answer.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientIpBehind, clientOf, inTheClearBehind } from "./client-ip.ts";
+import type { Certificate } from "./certificate.ts";
 import type { FailedTokens } from "./failed-tokens.ts";
-import { type BunServer, listen, originOf, tlsOf } from "./listener.ts";
+import { type BunServer, listen, originOf } from "./listener.ts";
 import { type Masks, maskedStore } from "./masked-store.ts";
 import { ownStore } from "./nodes-own.ts";
 import { NodeTokens } from "./nodes-tokens.ts";
@@ -18,6 +19,8 @@ import { nodeVerbs, refusedVerb } from "./verbs.ts";
 
 export interface NodesOptions {
   config: Config;
+  /** What the listener shows; null where it is a plain one. */
+  certificate: Certificate | null;
   vault: Pick<Vault, "accepts" | "tokens">;
   store: Store;
   failed: FailedTokens;
@@ -46,8 +49,8 @@ const verbPath = /^\/api\/v1\/node\/(lease|renew|log|finish|report)$/;
 const otherVerb = /^\/api\/v1\/(node|operator)\//;
 
 /** Opens the node side, each of its verbs for the node whose token a request shows; null where none is configured. */
-export function openNodes({ config, vault, store, failed, masks, quiet }: NodesOptions): NodeSide | null {
-  const { nodes, tls, trusted_proxies } = config.gateway;
+export function openNodes({ config, certificate, vault, store, failed, masks, quiet }: NodesOptions): NodeSide | null {
+  const { nodes, trusted_proxies } = config.gateway;
   if (!nodes) return null;
   const closing = new AbortController();
   const tokens = new NodeTokens(vault);
@@ -149,11 +152,11 @@ export function openNodes({ config, vault, store, failed, masks, quiet }: NodesO
     at: nodes.listen,
     // Larger than what we refuse ourselves with a body; Bun's own 413 has none.
     largestBody: 16 * largestChunk,
-    ...(tls && { tls: tlsOf(tls) }),
+    certificate,
     answer,
   });
   return {
-    url: originOf(server, nodes.listen, tls !== undefined),
+    url: originOf(server, nodes.listen, certificate !== null),
     use({ gateway }) {
       clientIp = clientIpBehind(gateway.trusted_proxies);
       cameInTheClear = inTheClearBehind(gateway.trusted_proxies);

@@ -3,16 +3,18 @@ import { shortLine } from "../core/words.ts";
 import { log } from "../log.ts";
 import { answerError, pathOf } from "./answer.ts";
 import { isCanary } from "./canary.ts";
+import type { Certificate } from "./certificate.ts";
 import { type ClientIp, clientIpBehind, clientOf, type InTheClear, inTheClearBehind } from "./client-ip.ts";
 import type { Door } from "./door.ts";
 import { answerHealth, healthPaths } from "./health-answers.ts";
 import type { Health } from "./health.ts";
-import { type BunServer, listen, tlsOf } from "./listener.ts";
+import { type BunServer, listen, type Listener } from "./listener.ts";
 import { type Ledger, tell } from "./outcome.ts";
 import { refusePlainHttp } from "./plain-http.ts";
 import { type Reception, receive } from "./receive.ts";
 
 export interface PublicSide {
+  certificate: Certificate | null;
   reception: Reception;
   ledger: Ledger;
   health: Health;
@@ -33,7 +35,7 @@ export const hallOf = ({ gateway: { trusted_proxies } }: Config, doors: Door[]):
 });
 
 export interface PublicListener {
-  server: BunServer;
+  server: Listener;
   /** The next request finds these doors. */
   use(hall: Hall): void;
 }
@@ -42,8 +44,9 @@ export interface PublicListener {
 export const cutOffAt = (max_body: number): number => Math.max(4 * max_body, 16 * 1024 * 1024);
 
 /** Opens the public side: the doors and bare health, nothing else. */
-export function listenPublic(config: Config, doors: Door[], { reception, ledger, health }: PublicSide): PublicListener {
-  const { listen: at, tls, max_body } = config.gateway;
+export function listenPublic(config: Config, doors: Door[], side: PublicSide): PublicListener {
+  const { certificate, reception, ledger, health } = side;
+  const { listen: at, max_body } = config.gateway;
   let hall = hallOf(config, doors);
 
   async function knock(door: Door, request: Request, server: BunServer): Promise<Response> {
@@ -83,7 +86,7 @@ export function listenPublic(config: Config, doors: Door[], { reception, ledger,
     name: "gateway.listen",
     at,
     largestBody: cutOffAt(max_body),
-    ...(tls && { tls: tlsOf(tls) }),
+    certificate,
     answer(request, server) {
       const path = pathOf(request.url);
       const door = hall.byPath.get(path);

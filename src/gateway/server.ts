@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "../config.ts";
+import type { Use } from "../core/records.ts";
 import { log } from "../log.ts";
 import type { Vault } from "../secrets.ts";
 import type { Source } from "../sources/source.ts";
@@ -7,11 +8,12 @@ import { Spool } from "../spool/spool.ts";
 import type { Store } from "../stores/store.ts";
 import { openAdmin } from "./admin.ts";
 import { Canaries } from "./canary.ts";
+import { openCertificate } from "./certificate.ts";
 import { doorsOf } from "./door.ts";
 import { FailedTokens } from "./failed-tokens.ts";
 import { Health, type HealthState } from "./health.ts";
 import { Intake, type Rates, type SpoolState } from "./intake.ts";
-import { type BunServer, originOf } from "./listener.ts";
+import { type Listener, originOf } from "./listener.ts";
 import { masksOf } from "./masked-store.ts";
 import { Notes } from "./notes.ts";
 import type { DeliveryStep, Ledger } from "./outcome.ts";
@@ -63,6 +65,8 @@ export interface Server {
   spool(): SpoolState;
   /** Which lists of senders' addresses are in use, and from when. */
   senderLists(): SenderListFact[];
+  /** Which certificate the TLS listeners show; none where there are none. */
+  certificateUses(): Use[];
   /** Says 503 on `/readyz` at once, keeps the doors open for `delayMs`, then answers what it accepted and closes. */
   drain(delayMs: number): Promise<void>;
   /** Closes now. */
@@ -81,6 +85,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   let doors = doorsOf(config, lists, sources);
   const masks = masksOf(vault);
   const notes = new Notes(store);
+  const certificate = gateway.tls ? openCertificate(gateway.tls) : null;
   const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
   const spool = await openSpool(config);
   const intake = new Intake({
@@ -106,10 +111,10 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   };
   const quiet = new Quiet();
   const ledger: Ledger = { notes, quiet, on: options.on };
-  let open: BunServer[] = [];
+  let open: Listener[] = [];
   let nodeSide: NodeSide | null = null;
   try {
-    const publicSide = listenPublic(config, doors, { reception, ledger, health });
+    const publicSide = listenPublic(config, doors, { certificate, reception, ledger, health });
     open = [publicSide.server];
     const adminSide = openAdmin({
       config,
@@ -123,7 +128,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       notes: () => [...(options.notes?.() ?? []), ...lists.notes()],
     });
     open = [publicSide.server, adminSide.server];
-    nodeSide = openNodes({ config, vault, store, failed, masks, quiet });
+    nodeSide = openNodes({ config, certificate, vault, store, failed, masks, quiet });
     void health.writable();
 
     const closed = Promise.withResolvers<void>();
@@ -158,6 +163,7 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       accept: (entry) => intake.accept(entry),
       spool: () => intake.state(),
       senderLists: () => lists.facts(),
+      certificateUses: () => certificate?.uses() ?? [],
       async drain(delayMs) {
         health.drain();
         await Promise.race([Bun.sleep(delayMs), closed.promise]);
@@ -171,12 +177,14 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       health.drain();
       closed.resolve();
       lists.stop();
+      certificate?.stop();
       await Promise.all([publicSide.server.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
       await Promise.race([intake.close(), Bun.sleep(goodbye)]);
       await Promise.race([notes.close(), Bun.sleep(goodbye)]);
     }
   } catch (error) {
     lists.stop();
+    certificate?.stop();
     await Promise.all([...open.map((server) => server.stop(true)), socket?.stop(), intake.close()]);
     throw error;
   }

@@ -9,6 +9,8 @@ export interface UsesOptions {
   store: Pick<Store, "tally">;
   vault: Pick<Vault, "uses" | "watch" | "release">;
   config: Config;
+  /** What is used beside the secrets of the vault: the certificate. */
+  more?: () => Use[];
 }
 
 const flushEvery = 1000;
@@ -23,7 +25,7 @@ export interface Uses {
 }
 
 /** Writes down, a second after it changed, which secret values this gateway has loaded and how each was used; and deletes values before the last change whose time is over. Never throws. */
-export function startUses({ store, vault, ...first }: UsesOptions): Uses {
+export function startUses({ store, vault, more = () => [], ...first }: UsesOptions): Uses {
   let { config } = first;
   const gateway = gatewayId(config);
   watch(vault, config);
@@ -31,7 +33,7 @@ export function startUses({ store, vault, ...first }: UsesOptions): Uses {
   let saidAt = Number.NEGATIVE_INFINITY;
 
   async function flush(): Promise<void> {
-    const uses = vault.uses();
+    const uses = [...vault.uses(), ...more()];
     const now = gist(uses);
     if (now === said && performance.now() - saidAt < sayAgainAfter) return;
     const at = performance.now();

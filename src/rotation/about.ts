@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import { type Looked, nextOf } from "../secrets/shelf.ts";
 import { sources } from "../sources/registry.ts";
 import type { Source } from "../sources/source.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Evidence, LiveGateway } from "./evidence.ts";
 import type { About, Marks } from "./steps/step.ts";
 import { proofOf, type Subject } from "./subjects.ts";
 
@@ -34,20 +34,33 @@ export function aboutOf(subject: Subject, { current, next }: Looked, config: Con
 export function marksOf(subject: Subject, looked: Looked, evidence: Evidence | null, quiet: number): Marks {
   const { current, next, ledger } = looked;
   const committed = next === null && current !== null && ledger.staged?.key_id === current.key_id;
-  if (committed) return { staged: true, loaded: true, used: true, quiet: true, proved: true, committed };
-  if (next === null) return { staged: false, loaded: false, used: false, quiet: false, proved: false, committed };
+  const holds = (key_id: string) => evidence !== null && evidence.gateways.every((one) => hasLoaded(one, key_id));
+  if (committed) return { ...all(true), served: holds(current.key_id) };
+  if (next === null) return all(false);
   const fresh = evidence?.uses.get(next.key_id);
   const before = current ? evidence?.uses.get(current.key_id) : undefined;
   const used = fresh !== undefined && fresh.count > fresh.refused;
-  const holds = ({ loaded }: Evidence["gateways"][number]) =>
-    loaded !== null && loaded.some(({ key_id }) => key_id === next.key_id);
   return {
     staged: true,
-    loaded: proofOf(subject) === "pair" || (evidence !== null && evidence.gateways.every(holds)),
+    loaded: proofOf(subject) === "pair" || holds(next.key_id),
     used,
     // That nobody sends the old value says something once somebody sends the new one.
     quiet: used && (before?.idle_ms ?? Number.POSITIVE_INFINITY) >= quiet,
     proved: ledger.proof?.key_id === next.key_id,
     committed,
+    served: false,
   };
 }
+
+const all = (mark: boolean): Marks => ({
+  staged: mark,
+  loaded: mark,
+  used: mark,
+  quiet: mark,
+  proved: mark,
+  committed: mark,
+  served: mark,
+});
+
+const hasLoaded = ({ loaded }: LiveGateway, key_id: string): boolean =>
+  loaded !== null && loaded.some((value) => value.key_id === key_id);

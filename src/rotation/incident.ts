@@ -25,6 +25,7 @@ export function urgently({ name, kind }: Subject): string {
   if (kind === "rest" || kind === "archive" || kind === "chat" || kind === "pager" || kind === "heartbeat") {
     return `${name}: revoke it on the other side now, before anything else; then bring the new one (--stdin) and commit`;
   }
-  if (kind === "tls") return `${name}: stage a new pair, commit, restart the gateways, revoke the old certificate`;
+  if (kind === "tls")
+    return `${name}: stage a new pair, commit, see in status that every gateway shows it, revoke the old certificate`;
   return `${name}: put the new value in place on the other side, then commit, which does not wait until the old one is quiet; where the other side cannot be reached, commit --force refuses the old value at once`;
 }

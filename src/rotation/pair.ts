@@ -1,9 +1,17 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MeshError } from "../core/error.ts";
-import { nextOf, prevOf } from "../secrets/shelf.ts";
+import { keyIdOf, textIn } from "../secrets/copy.ts";
+import { checkKeyFile, stampOf } from "../secrets/file.ts";
+import { digestOf, nextOf, prevOf } from "../secrets/shelf.ts";
 
 export interface Pair {
+  cert: string;
+  key: string;
+}
+
+/** Where a certificate and its key lie. */
+export interface PairFiles {
   cert: string;
   key: string;
 }
@@ -45,9 +53,28 @@ export function faultOfPair({ cert, key }: Pair, { host, now }: { host: string |
 }
 
 /** The file of the key that belongs to a certificate: its own; while a commit or an undo is half done, the one that is about to take its place. */
-export function keyFileFor({ cert, key }: { cert: string; key: string }): string {
+export function keyFileFor({ cert, key }: PairFiles): string {
   return [key, nextOf(key), prevOf(key)].find((file) => belongs(cert, file)) ?? key;
 }
+
+/** Reads a certificate and the key that belongs to it, and names them as `rotate` does. Throws what reading says. */
+export function readPair(files: PairFiles): Pair & { key_id: string } {
+  const [cert, key] = [textIn(readFileSync(files.cert)), textIn(readFileSync(keyFileFor(files)))];
+  return { cert, key, key_id: keyIdOf(digestOf([cert, key])) };
+}
+
+/** Reads a pair that is to take the place of one that works. Throws `permission` or `config` with what is wrong with it. */
+export function readSoundPair(files: PairFiles, now: number): Pair & { key_id: string } {
+  checkKeyFile(keyFileFor(files));
+  const pair = readPair(files);
+  const fault = faultOfPair(pair, { host: null, now });
+  if (fault !== null) throw new MeshError("config", fault, { hint: "the certificate before stays in use" });
+  return pair;
+}
+
+/** What tells one state of the files that `readPair` looks at, and of one that belongs to them, from another. */
+export const stampOfPair = ({ cert, key }: PairFiles, beside: string = cert): string =>
+  [cert, key, nextOf(key), prevOf(key), beside].map(stampOf).join();
 
 function belongs(cert: string, key: string): boolean {
   try {

@@ -89,7 +89,7 @@ function subjectOf(config: Config, name: string, uses: NamedSecret[]): Subject {
 }
 
 function tlsOf(config: Config, { cert, key }: { cert: string; key: string }): Subject {
-  const shelf = { name: "tls", files: [cert, key], top: null };
+  const shelf = { name: "tls", files: [cert, key], top: null, shown: [cert] };
   return {
     name: "tls",
     kind: "tls",

@@ -29,16 +29,17 @@ export function stampOf(path: string): string | null {
 
 /**
  * Reads a secret file after checking it and every directory from it up to `top` and above. Throws `permission` with the
- * command to type where somebody else could read or replace it, and `config` where there is none.
+ * command to type where somebody else could read or replace it, and `config` where there is none. One that is `shown` to
+ * everybody anyway, as a certificate is, may be read by others.
  */
-export function readGuarded(path: string, top: string): Buffer {
+export function readGuarded(path: string, top: string, { shown = false } = {}): Buffer {
   checkReach(dirname(path));
   checkFolders(dirname(path), top);
   // O_NONBLOCK: opening a named pipe must not hang. The checks are made on what was opened, not on what the path says later.
   const file = openGuarded(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(file, { bigint: true });
-    checkFile(path, stats);
+    checkFile(path, stats, shown);
     return readFileSync(file);
   } finally {
     closeSync(file);
@@ -69,7 +70,7 @@ function openGuarded(path: string, flags: number): number {
   }
 }
 
-function checkFile(path: string, stats: BigIntStats): void {
+function checkFile(path: string, stats: BigIntStats, shown: boolean): void {
   const mode = Number(stats.mode) & 0o777;
   const uid = Number(stats.uid);
   if (!stats.isFile()) {
@@ -80,7 +81,7 @@ function checkFile(path: string, stats: BigIntStats): void {
   if (uid !== us() && uid !== 0) {
     throw new MeshError("permission", `${path} belongs to another user (uid ${uid})`, { hint: takeOver(path) });
   }
-  const by = mode & 0o004 ? "readable by others" : mode & 0o022 ? "writable by group or others" : null;
+  const by = mode & 0o004 && !shown ? "readable by others" : mode & 0o022 ? "writable by group or others" : null;
   if (by)
     throw new MeshError("permission", `${path} is ${by} (${octal(mode)})`, {
       hint: chmod(uid === 0 && us() !== 0 ? "0440" : "0600", path, uid),

@@ -16,6 +16,8 @@ export interface Shelf {
   files: string[];
   /** The folder up to which every directory is checked; their own where they are not under `secrets_dir`. */
   top: string | null;
+  /** Those of the files that others may read. */
+  shown?: string[];
 }
 
 /** One value, by name: what lies in all files of the secret together. */
@@ -183,13 +185,21 @@ function itemIn(shelf: Shelf, paths: string[]): Item | null {
 }
 
 function itemOf(texts: string[], at: number): Item {
-  const [one = "", ...more] = texts;
-  // What opens a door is named as the vault names it; a pair by both of its parts.
-  const digest = more.length === 0 ? sha256(one) : sha256(Buffer.concat(texts.map(sha256)));
+  const digest = digestOf(texts);
   return { texts, digest: digest.toString("hex"), key_id: keyIdOf(digest), at };
 }
 
-const readRaw = ({ top }: Shelf, path: string): Buffer => readGuarded(path, top ?? dirname(path));
+/** Hashes what lies in all files of a secret: what opens a door as the vault does, a pair by both of its parts. */
+export function digestOf(texts: string[]): Buffer {
+  const [one = "", ...more] = texts;
+  return more.length === 0 ? sha256(one) : sha256(Buffer.concat(texts.map(sha256)));
+}
+
+function readRaw({ top, shown = [] }: Shelf, path: string): Buffer {
+  const isShown = shown.some((file) => [file, nextOf(file), prevOf(file)].includes(path));
+  return readGuarded(path, top ?? dirname(path), { shown: isShown });
+}
+
 function ownerOf(path: string): Belonging {
   const { mode, uid, gid } = belongingOf(path);
   return { mode, uid, gid };

@@ -8,8 +8,8 @@ export interface Certified {
   key: string;
 }
 
-/** Makes an authority and lets it sign a certificate for this machine's loopback and `hosts`, all in `dir`. */
-export function certify(dir: string, hosts: string[] = []): Certified {
+/** Makes an authority and lets it sign a certificate for this machine's loopback and `hosts`, for so many days, all in `dir`. */
+export function certify(dir: string, hosts: string[] = [], days = 2): Certified {
   const path = (name: string) => join(dir, name);
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
   const names = `subjectAltName=${["DNS:localhost", "IP:127.0.0.1", ...hosts.map((host) => `DNS:${host}`)].join(",")}\n`;
@@ -55,7 +55,7 @@ export function certify(dir: string, hosts: string[] = []): Certified {
     "-out",
     path("cert.pem"),
     "-days",
-    "2",
+    String(days),
     "-extfile",
     path("names.cnf"),
   );

@@ -10,9 +10,13 @@ const patience = 30_000;
 // Real processes on a busy machine: what `eventually` waits for may take as long as it says.
 if (process.env.NODE_ENV === "test") (await import("bun:test")).setDefaultTimeout(2 * patience);
 
-/** Answers as soon as `check` gives something other than undefined, null or false; fails with `what` after 30 s. */
-export async function eventually<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const end = performance.now() + patience;
+/** Answers as soon as `check` gives something other than undefined, null or false; fails with `what` after 30 s, or after as many milliseconds as are given. */
+export async function eventually<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  within = patience,
+): Promise<NonNullable<T>> {
+  const end = performance.now() + within;
   for (;;) {
     const found = await check();
     if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>;

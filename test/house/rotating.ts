@@ -21,45 +21,56 @@ interface Wishes {
   stdin?: string;
   /** Runs it again until it ends with this status: `commit` says "not now" for a while. */
   until?: number;
+  /** Milliseconds that all of it may take. */
+  within?: number;
 }
 
 /** Runs `meshmac rotate` to its end, whatever happens to it on the way. */
 export async function rotate(
   house: Household,
   args: string[],
-  { killing, stdin, until }: Wishes = {},
+  { killing, stdin, until, within }: Wishes = {},
 ): Promise<{ code: number; stdout: string }> {
-  return await eventually(`rotate ${args.join(" ")}`, async () => {
-    const child = Bun.spawn([binary, "rotate", ...args, "--config", house.config], {
-      cwd: house.dir,
-      env: { PATH: process.env.PATH ?? "", HOME: house.dir, USER: "builder" },
-      stdin: stdin === undefined ? "ignore" : Buffer.from(stdin),
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    // From before its first line to after its last: a whole run takes about a tenth of a second.
-    const timer = killing && killing() < 0.6 ? setTimeout(() => child.kill("SIGKILL"), killing() * 180) : undefined;
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    clearTimeout(timer);
-    if (child.signalCode === "SIGKILL") return null;
-    if (until !== undefined && code !== until) {
-      if (code !== 75) throw new Error(`rotate ${args.join(" ")} ended with ${code}: ${stderr}`);
-      return null;
-    }
-    if (killing && code !== 0) throw new Error(`rotate ${args.join(" ")} ended with ${code}: ${stderr}`);
-    return { code, stdout };
-  });
+  return await eventually(
+    `rotate ${args.join(" ")}`,
+    async () => {
+      const child = Bun.spawn([binary, "rotate", ...args, "--config", house.config], {
+        cwd: house.dir,
+        env: { PATH: process.env.PATH ?? "", HOME: house.dir, USER: "builder" },
+        stdin: stdin === undefined ? "ignore" : Buffer.from(stdin),
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      // From before its first line to after its last: a whole run takes about a tenth of a second.
+      const timer = killing && killing() < 0.6 ? setTimeout(() => child.kill("SIGKILL"), killing() * 180) : undefined;
+      const [stdout, stderr, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      clearTimeout(timer);
+      if (child.signalCode === "SIGKILL") return null;
+      if (until !== undefined && code !== until) {
+        if (code !== 75) throw new Error(`rotate ${args.join(" ")} ended with ${code}: ${stderr}`);
+        return null;
+      }
+      if (killing && code !== 0) throw new Error(`rotate ${args.join(" ")} ended with ${code}: ${stderr}`);
+      return { code, stdout };
+    },
+    within,
+  );
 }
 
-/** A hundred deliveries a second, as trackers send them: what finds no gateway is sent again, what is refused is not. */
+/**
+ * A hundred deliveries a second, as trackers send them. What finds no gateway while one was killed on purpose is sent again;
+ * whatever else is not answered with 200 counts as refused.
+ */
 export class Senders {
   sent = 0;
   /** Answers to valid tokens that were not 200. */
   readonly refused: string[] = [];
+  /** Requests that were under way while the gateway was away on purpose, and got no answer. */
+  unheard = 0;
   /** Old tokens that were accepted by a request that began a second or more after their commit. */
   readonly lateAccepts: string[] = [];
   readonly #url: () => string;
@@ -67,17 +78,35 @@ export class Senders {
   readonly #timer: NodeJS.Timeout;
   readonly #underWay = new Set<Promise<unknown>>();
   #tokens: string[];
+  #authorities: string[] | null;
   #paused = false;
+  #fault = "";
+  /** Odd while the gateway is away on purpose. */
+  #lapses = 0;
 
-  constructor(url: () => string, tokens: string[]) {
+  /** `authorities` are those that a TLS gateway's certificate may be of. */
+  constructor(url: () => string, tokens: string[], authorities: string[] | null = null) {
     this.#url = url;
     this.#tokens = tokens;
+    this.#authorities = authorities;
     this.#timer = setInterval(() => this.#tick(), 10);
   }
 
   /** From now on these are valid, and sent in turn. */
   use(tokens: string[]): void {
     this.#tokens = tokens;
+  }
+
+  /** From now on a gateway's certificate is of one of these. */
+  trust(authorities: string[]): void {
+    this.#authorities = authorities;
+  }
+
+  /** Does something during which there is no gateway: a kill, and the start of the next one. */
+  async lapse(act: () => Promise<void>): Promise<void> {
+    this.#lapses++;
+    await act();
+    this.#lapses++;
   }
 
   async pause(): Promise<void> {
@@ -133,23 +162,29 @@ export class Senders {
   }
 
   async #send(token: string): Promise<void> {
+    const before = this.#lapses;
     const status = await this.#post(token, ignored);
-    if (status === 200) this.#accepted.set(token, (this.#accepted.get(token) ?? 0) + 1);
-    else if (status !== null)
-      this.refused.push(`${status} at delivery ${this.sent}, value ${this.#tokens.indexOf(token)}`);
+    const wasAway = before % 2 === 1 || before !== this.#lapses;
+    if (status === null && wasAway) this.unheard++;
+    else if (status === 200) this.#accepted.set(token, (this.#accepted.get(token) ?? 0) + 1);
+    else this.refused.push(`${status ?? this.#fault} at delivery ${this.sent}, value ${this.#tokens.indexOf(token)}`);
   }
 
-  /** The status, or null where no gateway answered: one was killed just then. */
+  /** The status, or null where no gateway answered. */
   async #post(token: string, body: JsonObject): Promise<number | null> {
     try {
       const answer = await fetch(`${this.#url()}/jira/openclaw`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Meshmac-Jira-Token": token },
         body: JSON.stringify(body),
+        // A kept connection may be closed for idleness just when it is used again: HTTP's own race, and no refusal.
+        keepalive: false,
+        ...(this.#authorities && { tls: { ca: this.#authorities } }),
       });
       await answer.arrayBuffer();
       return answer.status;
-    } catch {
+    } catch (fault) {
+      this.#fault = fault instanceof Error ? fault.message : String(fault);
       return null;
     }
   }

@@ -457,6 +457,52 @@ describe.skipIf(!Bun.which("openssl"))("the certificate", () => {
     expect(readFileSync(join(folder.path, "tls/key.pem"), "utf8")).toBe("no key");
   });
 
+  test("is public, its key is not", async () => {
+    using folder = new Folder();
+    const loaded = houseIn(folder);
+    const pair = made(folder, "gateway.acme.example");
+    chmodSync(join(folder.path, "tls/cert.pem"), 0o644);
+    await begun(loaded, "tls", pair.cert + pair.key, Date.now());
+    chmodSync(join(folder.path, "tls/key.pem.next"), 0o644);
+    const fault = await faultOf(() => commitStaged(ending(loaded, "tls", { now: Date.now() })));
+    expect(fault).toMatchObject({
+      kind: "permission",
+      message: expect.stringContaining("key.pem.next is readable by others"),
+    });
+  });
+
+  test("counts as shown once every gateway that lives has loaded it", async () => {
+    using folder = new Folder();
+    const loaded = houseIn(folder);
+    const pair = made(folder, "gateway.acme.example");
+    const today = Date.now();
+    const before = look(subjectNamed(loaded.config, "tls").shelf).current?.key_id ?? "";
+    await begun(loaded, "tls", pair.cert + pair.key, today);
+    const { looked } = await commitStaged(ending(loaded, "tls", { now: today }));
+    const after = looked.current?.key_id ?? "";
+    const shownBy = (...key_ids: string[]) => {
+      const gateways = key_ids.map((_, index) => ({
+        gateway: `mac-07/${index}`,
+        silent_ms: 0,
+        last_seen: today,
+        facts: {},
+      }));
+      const tallies = key_ids.map((key_id, index) => ({
+        gateway: `mac-07/${index}`,
+        silent_ms: 0,
+        uses: [{ secret: "tls", key_id, role: "current" as const, loaded_ms: 5, count: 0, refused: 0, idle_ms: null }],
+      }));
+      const subject = subjectNamed(loaded.config, "tls");
+      const { steps } = statusOf(subject, {
+        config: loaded.config,
+        testimony: { gateways, died: [], tallies },
+        now: today,
+      });
+      return steps.find(({ say }) => say.includes("shows it"))?.done;
+    };
+    expect([shownBy(before), shownBy(after, before), shownBy(after, after)]).toEqual([false, false, true]);
+  });
+
   test("finds the key that belongs to it while a swap is half done", () => {
     using folder = new Folder();
     const pair = made(folder, "gateway.acme.example");

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFrom } from "../../src/config.ts";
 import { Secret } from "../../src/core/secret.ts";
+import { openCertificate } from "../../src/gateway/certificate.ts";
 import { FailedTokens } from "../../src/gateway/failed-tokens.ts";
 import { masksOf } from "../../src/gateway/masked-store.ts";
 import { openNodes } from "../../src/gateway/nodes.ts";
@@ -36,11 +37,13 @@ async function open() {
   // Every look is a fresh one: a test adds a node and uses it at once.
   const vault = openVault(config.secrets_dir, () => (ticks += 1000));
   const rooms = { failed: new FailedTokens(), masks: masksOf(vault), quiet: new Quiet() };
-  const side = openNodes({ config, vault, store, ...rooms });
+  const certificate = config.gateway.tls ? openCertificate(config.gateway.tls) : null;
+  const side = openNodes({ config, certificate, vault, store, ...rooms });
   if (!side) throw new Error("no node side");
   const node = everyNode(store, side.url, config.secrets_dir);
   const close = async () => {
     await side.stop();
+    certificate?.stop();
     await store.close();
   };
   return { store, node, url: side.url, secrets_dir: config.secrets_dir, close };

@@ -65,7 +65,7 @@ export const tls: Steps = (about) => [
   unseen("have a certificate issued for the host in gateway.public_url"),
   seen("staged", "cat fullchain.pem privkey.pem | meshmac rotate start tls --stdin"),
   commitStep(about),
-  unseen("have the gateway take it: restart it, one after the other where there are several"),
+  seen("served", "every gateway shows it to new connections (it looks at its files four times a second)"),
   unseen("revoke the old certificate where its key may be in other hands"),
   backups,
 ];

@@ -12,6 +12,8 @@ export interface Marks {
   /** A test post with the new value was taken. */
   proved: boolean;
   committed: boolean;
+  /** It was committed, and every live gateway has it loaded. */
+  served: boolean;
 }
 
 /** One thing to do. `done` names the fact that ticks it off; where nothing can be seen of it, null. */
