@@ -146,6 +146,7 @@ export function openVault(dir: string, now: () => number = () => performance.now
       if (refused) usage.refused++;
       usage.lastAt = now();
     },
+    taken: () => void usage.taken++,
   });
 
   return {

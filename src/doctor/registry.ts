@@ -22,6 +22,7 @@ import { secrets } from "./secrets.ts";
 import { senders } from "./senders.ts";
 import { spool } from "./spool.ts";
 import { store } from "./store.ts";
+import { unproven } from "./unproven.ts";
 
 /** Every check there is. To add one: a file beside this one, a line here, a row in docs/doctor.md. */
 export const checks: readonly Check[] = [
@@ -36,6 +37,7 @@ export const checks: readonly Check[] = [
   spool,
   senders,
   destinations,
+  unproven,
   lanes,
   runs,
   nodePool,

@@ -49,4 +49,6 @@ export function startUses({ store, vault, config }: UsesOptions): { stop(): Prom
 
 /** What of it matters when it changes: not the ages. */
 const gist = (uses: Use[]): string =>
-  JSON.stringify(uses.map(({ secret, key_id, role, count, refused }) => [secret, key_id, role, count, refused]));
+  JSON.stringify(
+    uses.map(({ secret, key_id, role, count, refused, taken }) => [secret, key_id, role, count, refused, taken]),
+  );

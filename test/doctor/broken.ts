@@ -89,6 +89,8 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "sender-list-old": (ward) =>
     ward.beat({ sender_lists: [{ name: "atlassian", fetched_at: Date.now() - 8 * 86_400_000 }] }),
 
+  "chat-hook-unproven": (ward) =>
+    writeSecret(ward.secretsDir, "mattermost/builds.url", "https://chat.acme.example/hooks/zyxwvutsrqponmlkjihgfedcba"),
   "chat-hook-dead": (ward) => refused(ward, "chat:builds", "config"),
   "tracker-comment-forbidden": (ward) => refused(ward, "comment:jira", "config"),
   "destination-failing": (ward) => refused(ward, "chat:builds", "failures"),
