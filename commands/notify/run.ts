@@ -8,7 +8,7 @@ import { type PageTrial, tryPager } from "../../src/gateway/notify-page.ts";
 import { tryChat } from "../../src/gateway/notify-trial.ts";
 import { log, redactLog, setLogLevel } from "../../src/log.ts";
 import type { Vault } from "../../src/secrets.ts";
-import { openForCommand } from "../../src/stores/open.ts";
+import { openToLook } from "../../src/stores/open.ts";
 import { print } from "../args.ts";
 import { type Asked, checkChat, checkModes, reportFrom, testedOf } from "./asked.ts";
 import { chatOf, describePreview, describeTrial, describeTold, reasonsOf } from "./text.ts";
@@ -76,7 +76,7 @@ async function test(asked: Asked, loaded: Loaded, json: boolean): Promise<void> 
 /** Writes down where everybody can see it that the values that were just sent are taken; a test is none the worse without. */
 async function proved({ config, vault }: Loaded): Promise<void> {
   try {
-    const store = await openForCommand(config);
+    const store = await openToLook(config);
     try {
       for (const use of vault.uses().filter(({ taken }) => taken !== undefined))
         await store.tally(`${config.node.id}/notify ${use.secret}`, [use]);

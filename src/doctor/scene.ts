@@ -5,8 +5,7 @@ import { dirname } from "node:path";
 import { configFrom, examineConfig, isConfigured } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { outboundOptions } from "../core/outbound.ts";
-import { openForCommand } from "../stores/open.ts";
-import type { NodeStore, OperatorStore } from "../stores/store.ts";
+import { openToLook } from "../stores/open.ts";
 import type { Role, Scene } from "./check.ts";
 import { thisMachine } from "./machine.ts";
 import { hintOf, whyOf } from "./why.ts";
@@ -30,8 +29,8 @@ export async function openScene(file?: string): Promise<OpenScene> {
   try {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
-    const opened: ReturnType<typeof open>[] = [];
-    const store = () => (opened[0] ??= open(config));
+    const opened: ReturnType<typeof openToLook>[] = [];
+    const store = () => (opened[0] ??= openToLook(config));
     return {
       scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store },
       blind: false,
@@ -76,15 +75,4 @@ export function roleOf(said: Readonly<Record<string, unknown>>): Role {
   const posts = "chats" in said || "pagers" in said;
   const gateway = "gateway" in said || "sources" in said || (posts && !("node" in said));
   return { gateway, node: "node" in said || !gateway };
-}
-
-/** Opens the store, and makes none where there is none: looking must change nothing. */
-async function open(config: Scene["config"]): Promise<NodeStore & OperatorStore> {
-  const { store } = config;
-  if (store.kind === "sqlite" && !existsSync(store.path)) {
-    throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
-      hint: "start the gateway: meshmac serve",
-    });
-  }
-  return await openForCommand(config);
 }

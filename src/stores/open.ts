@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
@@ -40,6 +41,17 @@ export async function openForNode(place: StorePlace): Promise<NodeStore> {
 export async function openForCommand(place: StorePlace): Promise<NodeStore & OperatorStore> {
   refuseNode(place);
   return (await openHere(place)).store;
+}
+
+/** Opens the store like `openForCommand`, but makes none where there is none: then it throws `unavailable`. */
+export async function openToLook(place: StorePlace): Promise<NodeStore & OperatorStore> {
+  const { store } = place;
+  if (store.kind === "sqlite" && !existsSync(store.path)) {
+    throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
+      hint: "start the gateway: meshmac serve",
+    });
+  }
+  return await openForCommand(place);
 }
 
 /** A store, and whether this process may send by itself what stands in it: `own` is null where a gateway owns the file. */

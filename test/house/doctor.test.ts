@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { openMattermost } from "../fakes/mattermost.ts";
 import { eventually, Household, Process } from "./household.ts";
 
 // What workers say of themselves, read back by a doctor elsewhere in the pool.
@@ -26,6 +27,23 @@ test("two versions of one script are found on either node and on the gateway, un
   } finally {
     await Promise.all(workers.map((worker) => worker.kill9()));
   }
+});
+
+test("a chat is unproven until a test post was taken with the value that it has, and again with another one", async () => {
+  using chat = openMattermost();
+  using other = openMattermost();
+  await using house = new Household({ mattermost: chat.url });
+  const unproven = async () => (await house.run("doctor", "--only", "chat-hook-unproven")).code;
+  const serve = await house.serve();
+  expect(await unproven()).toBe(1);
+  expect((await house.run("notify", "--test", "builds")).code).toBe(0);
+  expect(await unproven()).toBe(0);
+  await serve.kill9();
+  expect(await unproven()).toBe(0);
+  house.secret("mattermost/builds.url", other.url);
+  expect(await unproven()).toBe(1);
+  expect((await house.run("notify", "--test", "builds")).code).toBe(0);
+  expect(await unproven()).toBe(0);
 });
 
 function mac(house: Household, id: string, code: number): string {
