@@ -17,6 +17,7 @@ import { nodeScripts } from "./node-scripts.ts";
 import { nodeSession } from "./node-session.ts";
 import { nodeSleep } from "./node-sleep.ts";
 import { nodeTalk } from "./node-talk.ts";
+import { redis } from "./redis.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
 import { senders } from "./senders.ts";
@@ -29,6 +30,7 @@ export const checks: readonly Check[] = [
   configuration,
   secrets,
   store,
+  redis,
   disk,
   door,
   clock,

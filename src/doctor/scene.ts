@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { configFrom, examineConfig, isConfigured } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { outboundOptions } from "../core/outbound.ts";
-import { openToLook } from "../stores/open.ts";
+import { openSurvey, openToLook } from "../stores/open.ts";
 import type { Role, Scene } from "./check.ts";
 import { thisMachine } from "./machine.ts";
 import { hintOf, whyOf } from "./why.ts";
@@ -30,9 +30,11 @@ export async function openScene(file?: string): Promise<OpenScene> {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
     const opened: ReturnType<typeof openToLook>[] = [];
+    const looked: ReturnType<typeof openSurvey>[] = [];
+    const survey = () => (looked[0] ??= openSurvey(config));
     const store = () => (opened[0] ??= openToLook(config));
     return {
-      scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store },
+      scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store, survey },
       blind: false,
       close: async () => void (await opened[0]?.then((one) => one.close()).catch(() => undefined)),
     };
@@ -50,6 +52,7 @@ export async function openScene(file?: string): Promise<OpenScene> {
       file: name,
       role: { gateway: false, node: false },
       store: noStore,
+      survey: async () => null,
     };
     return { scene, blind: true, close: async () => {} };
   }

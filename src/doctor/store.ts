@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { durabilityOf, isUnfit } from "./redis.ts";
 import { openForNode } from "../stores/open.ts";
 import { live, textFact } from "./silence.ts";
 import { defineCheck, type Finding } from "./check.ts";
@@ -20,10 +21,12 @@ export const store = defineCheck<Id>({
   async look(scene) {
     if (scene.config.node.connect !== undefined)
       return await lookThroughGateway(scene.config, scene.config.node.connect);
+    const survey = await scene.survey().catch(() => null);
+    if (survey && isUnfit(survey)) return []; // its own findings say why
     try {
       const rows = await (await scene.store()).gateways();
       const [gateway] = live(rows);
-      const said = gateway && textFact(gateway, "durability");
+      const said = survey ? durabilityOf(survey) : gateway && textFact(gateway, "durability");
       return said && said !== "power-safe" ? [notPowerSafe(said)] : [];
     } catch (fault) {
       const about = scene.config.store.kind === "sqlite" ? scene.config.store.path : "store";

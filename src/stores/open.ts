@@ -5,6 +5,7 @@ import { MeshError } from "../core/error.ts";
 import type { Secret } from "../core/secret.ts";
 import type { StoreUrl } from "../core/store-url.ts";
 import type { Way } from "../http.ts";
+import type { Survey } from "./redis/survey.ts";
 import type { GatewayPlace } from "./remote.ts";
 import type { NodeStore, OperatorStore, Store } from "./store.ts";
 
@@ -52,6 +53,13 @@ export async function openToLook(place: StorePlace): Promise<NodeStore & Operato
     });
   }
   return await openForCommand(place);
+}
+
+/** Looks at the Redis that the configuration names, fit or not; null where the store is none. Throws `unavailable` and `permission`. */
+export async function openSurvey({ store, pool, store_password }: StorePlace): Promise<Survey | null> {
+  if (store.kind !== "redis") return null;
+  const { surveyRedis } = await import("./redis/survey.ts");
+  return await surveyRedis({ url: store, pool, password: store_password });
 }
 
 /** A store, and whether this process may send by itself what stands in it: `own` is null where a gateway owns the file. */

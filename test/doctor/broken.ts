@@ -6,6 +6,7 @@ import { openJira, openYouTrack, type TrackerOptions } from "../fakes/tracker.ts
 import { openEdge } from "./edge.ts";
 import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
 import { brokenNodes } from "./broken-nodes.ts";
+import { brokenStores } from "./broken-stores.ts";
 import type { Ward } from "./ward.ts";
 
 /** For each finding, what breaks exactly that thing. */
@@ -121,6 +122,7 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
     await ward.beat();
   },
 
+  ...brokenStores,
   ...brokenNodes,
 };
 

@@ -74,6 +74,7 @@ export class Ward {
       file: "meshmac.config.yaml",
       role: this.role,
       store: () => Promise.resolve(this.store),
+      survey: () => Promise.resolve(null),
       env: {},
       platform: "linux",
       machine: wellMachine(this.dir),
