@@ -35,7 +35,10 @@ export const redis = defineCheck<Id>({
       breaks: "a failover can take back deliveries that were acknowledged seconds before",
     },
     "store-user-strong": { severity: "warning", breaks: "who gets this password can do more than meshmac needs" },
-    "store-slow": { severity: "warning", breaks: "every delivery waits that long; after 3.5 s it is refused or spooled" },
+    "store-slow": {
+      severity: "warning",
+      breaks: "every delivery waits that long; after 3.5 s it is refused or spooled",
+    },
   },
   async look(scene) {
     // That it cannot be reached, the check of the store says.
@@ -58,7 +61,9 @@ function unfitness({ place, info }: Survey): Finding<Id>[] {
   const about = place;
   if (info.role !== "master") {
     const says = `it is a replica of ${info.master_host ?? "another"}:${info.master_port ?? "?"}`;
-    return [{ id: "store-replica", about, says, fix: "name its master in `store`, or its sentinels: redis+sentinel://" }];
+    return [
+      { id: "store-replica", about, says, fix: "name its master in `store`, or its sentinels: redis+sentinel://" },
+    ];
   }
   const faults: Finding<Id>[] = [];
   if (info.aof_enabled !== "1") {
@@ -84,7 +89,11 @@ function weaknesses(survey: Survey): Finding<Id>[] {
 
   const [used, most] = [Number(info.used_memory), Number(info.maxmemory)];
   if (most > 0 && used / most > nearlyFull)
-    say("store-full", `it uses ${Math.round((100 * used) / most)} % of maxmemory`, "raise maxmemory, or lower keep.runs");
+    say(
+      "store-full",
+      `it uses ${Math.round((100 * used) / most)} % of maxmemory`,
+      "raise maxmemory, or lower keep.runs",
+    );
 
   const version = info.redis_version ?? "0";
   if (Number.parseInt(version, 10) < oldest)
@@ -106,7 +115,11 @@ function weaknesses(survey: Survey): Finding<Id>[] {
     );
 
   if (ms > slow)
-    say("store-slow", `the fastest of five round trips took ${Math.round(ms)} ms`, "move it nearer, or look what keeps it busy: redis-cli SLOWLOG GET");
+    say(
+      "store-slow",
+      `the fastest of five round trips took ${Math.round(ms)} ms`,
+      "move it nearer, or look what keeps it busy: redis-cli SLOWLOG GET",
+    );
   return faults;
 }
 

@@ -18,6 +18,7 @@ import { nodeSession } from "./node-session.ts";
 import { nodeSleep } from "./node-sleep.ts";
 import { nodeTalk } from "./node-talk.ts";
 import { redis } from "./redis.ts";
+import { rotation } from "./rotation.ts";
 import { runs } from "./runs.ts";
 import { secrets } from "./secrets.ts";
 import { senders } from "./senders.ts";
@@ -29,6 +30,7 @@ import { unproven } from "./unproven.ts";
 export const checks: readonly Check[] = [
   configuration,
   secrets,
+  rotation,
   store,
   redis,
   disk,

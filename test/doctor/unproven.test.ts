@@ -35,10 +35,10 @@ test("a use that was answered is no proof: only one that was taken is", async ()
 test("the trial of a rotation proves the value that it was made with", async () => {
   const ward = await admitted();
   const shelf = shelfIn(ward);
-  const { key_id } = stage(shelf, [another], { at: 1, reason: "planned" });
-  commit(shelf, 2);
+  const { key_id } = stage(shelf, [another], { at: Date.now(), reason: "planned" });
+  commit(shelf, Date.now());
   expect(await ward.ids()).toEqual(["chat-hook-unproven"]);
-  prove(shelf, key_id, 3);
+  prove(shelf, key_id, Date.now());
   expect(await ward.ids()).toEqual([]);
 });
 
