@@ -8,6 +8,7 @@ import { bindSecrets } from "./config/named.ts";
 import { settle } from "./config/settle.ts";
 import { openVault, type Vault } from "./secrets.ts";
 
+export { placesOf } from "./config/places.ts";
 export { checkFiles } from "./config/files.ts";
 export { keyFilesOf, type NamedSecret, secretsOf } from "./config/named.ts";
 export { type Problem, refused } from "./config/problems.ts";

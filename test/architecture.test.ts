@@ -9,6 +9,7 @@ const mayImport: Record<string, string[]> = {
   "src/log.ts": ["src/log"],
   "src/log": [],
   "src/version.ts": [],
+  "src/programs.ts": ["src/core"],
   "src/secrets.ts": ["src/core", "src/log.ts", "src/secrets"],
   "src/secrets": ["src/core"],
   "src/http.ts": ["src/core", "src/version.ts"],
@@ -45,6 +46,7 @@ const mayImport: Record<string, string[]> = {
     "src/sources",
     "src/chats",
     "src/pagers",
+    "src/programs.ts",
     "src/rotation",
     "src/stores",
     "src/worker",
@@ -64,7 +66,7 @@ const mayImport: Record<string, string[]> = {
     "src/secrets.ts",
     "fixtures",
   ],
-  "src/service": ["src/core", "src/config", "src/log"],
+  "src/service": ["src/core", "src/config", "src/log", "src/programs.ts"],
   commands: ["src", "fixtures"],
 };
 
@@ -82,6 +84,8 @@ const onlyIn: [what: string, pattern: RegExp, owner: RegExp][] = [
   ["citty", /from "citty"/, /^commands\//],
   ["fetch", /(?<![\w.])fetch\(/, /^src\/http\.ts$/],
   ["process.exit", /process\.exit\(/, /^commands\/main\.ts$/],
+  // A worker's scripts, and what it watches them with, are its own affair.
+  ["Bun.spawn", /\bBun\.spawn/, /^src\/(programs\.ts|worker\/)/],
   ["Secret.reveal", /\.(reveal|lives)\(/, /^src\/(core\/secret|http|archive\/s3|stores\/(redis|remote))(\.ts|\/)/],
 ];
 

@@ -12,7 +12,7 @@ export default defineCommand({
     ...planArgs,
   },
   async run({ args }) {
-    const machine = thisMachine();
+    const machine = await thisMachine();
     const plan = await planFrom(args, machine);
     const { lines, differs } = await installService(plan, machine, {
       replace: args.replace === true,

@@ -15,7 +15,7 @@ export default defineCommand({
   async run({ args }) {
     const { platform, binary } = args;
     const other = { ...(platform && { platform }), ...(binary !== undefined && { binary: resolve(binary) }) };
-    const plan = await planFrom(args, thisMachine(), other);
+    const plan = await planFrom(args, await thisMachine(), other);
     process.stdout.write(textOf(plan));
   },
 });

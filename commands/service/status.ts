@@ -9,7 +9,7 @@ export default defineCommand({
   meta: { name: "status", description: "Say whether the service is installed and runs; ends with 1 where it does not" },
   args: { ...servantArg, ...jsonArgs },
   async run({ args }) {
-    const machine = thisMachine();
+    const machine = await thisMachine();
     const status = await statusOf(placeFrom(args, machine), machine);
     print(args.json ? JSON.stringify(status) : inWords(status));
     if (!status.running) {

@@ -9,7 +9,7 @@ export default defineCommand({
   meta: { name: "uninstall", description: "End the service and remove its file, if meshmac wrote it" },
   args: servantArg,
   async run({ args }) {
-    const machine = thisMachine();
+    const machine = await thisMachine();
     const place = placeFrom(args, machine);
     const { lines, differs } = await uninstallService(place, machine);
     print(lines.join("\n"));

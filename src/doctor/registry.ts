@@ -5,6 +5,7 @@ import { credentials } from "./credentials.ts";
 import { destinations } from "./destinations.ts";
 import { disk } from "./disk.ts";
 import { door } from "./door.ts";
+import { duplicates } from "./duplicates.ts";
 import { gateways } from "./gateways.ts";
 import { lanes } from "./lanes.ts";
 import { nodeClock } from "./node-clock.ts";
@@ -42,6 +43,7 @@ export const checks: readonly Check[] = [
   senders,
   destinations,
   unproven,
+  duplicates,
   lanes,
   runs,
   nodePool,

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import { type Config, placesOf } from "../config.ts";
 import type { Archive } from "../core/archive.ts";
 import type { Report } from "../core/records.ts";
 import { maskPatterns } from "../core/redact.ts";
@@ -81,6 +81,8 @@ export async function openGateway({
   const sender = sends ? startSender({ store, destinations, mask, print }) : null;
   const facts = () => ({
     sends,
+    pool: config.pool,
+    posts_to: sends ? placesOf(config, vault.keyId) : {},
     durability: store.about.durability,
     sending: sender?.underWay() ?? 0,
     notes: pageNotes(),

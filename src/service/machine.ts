@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { type Ran, runProgram } from "../programs.ts";
 
 /** The machine as a service is installed on it; a test passes its own. */
 export interface Machine {
@@ -15,17 +16,15 @@ export interface Machine {
 }
 
 /** The machine that this runs on. */
-export function thisMachine(): Machine {
+export async function thisMachine(): Promise<Machine> {
   const { env, platform } = process;
   const path = "/usr/bin:/bin:/usr/sbin:/sbin";
   // Of the system: Bun's userInfo() reads $USER, which a sudo or a cron job may not have.
-  const name = Bun.spawnSync(["id", "-un"], { env: { PATH: path } })
-    .stdout.toString()
-    .trim();
+  const { out } = await runProgram(["id", "-un"], { path, env: { PATH: path }, timeout: 10_000 });
   return {
     platform,
     uid: process.getuid?.() ?? 0,
-    user: env.SUDO_USER || name,
+    user: env.SUDO_USER || out.trim(),
     home: env.HOME || homedir(),
     env,
     root: "",
@@ -33,22 +32,6 @@ export function thisMachine(): Machine {
   };
 }
 
-export interface Told {
-  status: number;
-  out: string;
-  err: string;
-}
-
-/** Runs one of the system's own programs to its end; status 127 where there is no such program. */
-export async function tell({ path }: Machine, [program = "", ...args]: string[]): Promise<Told> {
-  const found = Bun.which(program, { PATH: path });
-  if (found === null) return { status: 127, out: "", err: `no ${program} on this machine` };
-  const child = Bun.spawn([found, ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: { PATH: path, LC_ALL: "C", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" },
-  });
-  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { status: await child.exited, out, err: err.trim() };
-}
+/** Runs one of the system's own programs to its end, however long: stopping a service waits for its script. Status 127 where there is no such program. */
+export const tell = ({ path }: Machine, command: string[]): Promise<Ran> =>
+  runProgram(command, { path, env: { PATH: path, SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" }, timeout: null });

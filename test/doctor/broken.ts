@@ -8,6 +8,7 @@ import { openEdge } from "./edge.ts";
 import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
 import { brokenNodes } from "./broken-nodes.ts";
 import { brokenStores } from "./broken-stores.ts";
+import { script } from "./node.ts";
 import type { Ward } from "./ward.ts";
 
 /** For each finding, what breaks exactly that thing. */
@@ -37,6 +38,9 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
 
   "hook-shared": (ward) =>
     ward.change("chats.again", { kind: "mattermost", url: "mattermost/builds.url", states: ["dead"] }),
+
+  "duplicate-sender": (ward) =>
+    void script(ward, "tell.sh", "curl -d '{}' https://chat.acme.example/hooks/abcdefghijklmnopqrstuvwxyz\n"),
 
   "disk-low": (ward) => void (ward.over = { space: () => Promise.resolve({ free: 5e8, total: 5e11 }) }),
 
