@@ -52,6 +52,12 @@ export async function loadConfig(where: Where = {}): Promise<Loaded> {
 export const isConfigured = ({ cwd = process.cwd(), env = process.env }: Where = {}): boolean =>
   usualConfig({ cwd, env }) !== null;
 
+/** Names the configuration in the usual places as briefly as is clear; null where there is none. */
+export function configName({ cwd = process.cwd(), env = process.env }: Where = {}): string | null {
+  const path = usualConfig({ cwd, env });
+  return path === null ? null : shortName(path, cwd);
+}
+
 /** Reads the named or the found configuration and lists what is wrong in it. Throws `config` where there is none, or it does not parse. */
 export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {
   const path = findConfig({ file, cwd, env });

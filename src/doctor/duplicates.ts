@@ -22,7 +22,6 @@ export const duplicates = defineCheck<Id>({
     const named = secretsOf(scene.config);
     const places = placesOf(scene.config, (secret) => scene.vault.keyId(secret));
     const here = [...sharedHooks(named, scene), ...toldTwice(places, scene), ...inFiles(named, scene)];
-    // Who cannot be asked who lives in our own store cannot be compared; the check of the store says why.
     return [...here, ...(Object.keys(places).length === 0 ? [] : await elsewhere(places, scene))];
   },
 });

@@ -21,7 +21,7 @@ export async function strangers(scene: Scene): Promise<Stranger[]> {
   const { config } = scene;
   const survey = await scene.survey().catch(() => null);
   const inRedis = (survey?.neighbours ?? []).map((row) => ({ row, pool: row.pool, seen: "the same Redis" }));
-  const ours = new Set((await (await scene.store()).gateways()).map(({ gateway }) => gateway));
+  const ours = await ownGateways(scene);
   const own = findSocket(socketOf(config));
   const paths = (await scene.machine.sockets().catch(() => [])).filter((path) => path !== own);
   const onMachine = await Promise.all(
@@ -35,6 +35,15 @@ export async function strangers(scene: Scene): Promise<Stranger[]> {
     const places = Object.values(objectFact(row)).filter((place) => typeof place === "string");
     return [{ gateway: row.gateway, pool, seen, places }];
   });
+}
+
+/** None where our store cannot be asked: then nobody of ours is behind another socket either. */
+async function ownGateways(scene: Scene): Promise<Set<string>> {
+  try {
+    return new Set((await (await scene.store()).gateways()).map(({ gateway }) => gateway));
+  } catch {
+    return new Set();
+  }
 }
 
 const objectFact = ({ facts: { posts_to } }: GatewayRow): object =>

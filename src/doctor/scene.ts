@@ -2,13 +2,13 @@ import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { configFrom, examineConfig, isConfigured } from "../config.ts";
+import { configFrom, configName, examineConfig } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { outboundOptions } from "../core/outbound.ts";
 import { openSurvey, openToLook } from "../stores/open.ts";
 import type { Role, Scene } from "./check.ts";
 import { thisMachine } from "./machine.ts";
-import { hintOf, whyOf } from "./why.ts";
+import { whyOf } from "./why.ts";
 
 export interface OpenScene {
   scene: Scene;
@@ -41,9 +41,8 @@ export async function openScene(file?: string): Promise<OpenScene> {
   } catch (fault) {
     // Without one, or with one that does not parse, there is nothing else to look at.
     const { config, vault } = configFrom({}, { base: "/", env: {} });
-    const problems = [{ path: "", says: `${whyOf(fault)}: ${hintOf(fault, "correct the file")}` }];
-    const isThere = file === undefined ? isConfigured() : existsSync(file);
-    const name = isThere ? (file ?? "the configuration") : null;
+    const problems = [{ path: "", says: whyOf(fault) }];
+    const name = file === undefined ? configName() : existsSync(file) ? file : null;
     const scene = {
       ...here,
       config,

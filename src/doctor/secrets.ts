@@ -27,10 +27,16 @@ export const secrets = defineCheck<Id>({
     },
   },
   async look(scene) {
-    const named = secretsOf(scene.config);
-    return named.flatMap((one) => faultOf(one, scene));
+    const named = Map.groupBy(secretsOf(scene.config), ({ secret }) => secret.name);
+    return [...named.values()].flatMap((uses) => asOne(uses).flatMap((one) => faultOf(one, scene)));
   },
 });
+
+/** One file that several entries name is one thing; that it opens a door weighs most. */
+function asOne(uses: NamedSecret[]): NamedSecret[] {
+  const [first] = uses.toSorted((one, other) => Number(other.inbound) - Number(one.inbound));
+  return first ? [{ ...first, path: uses.map(({ path }) => path).join(", ") }] : [];
+}
 
 function faultOf(named: NamedSecret, scene: Scene): Finding<Id>[] {
   const { path, secret, inbound } = named;
