@@ -40,7 +40,8 @@ function findingOf(subject: Subject, status: Status, config: Config): Finding<Id
   if (next || !current) return [];
   const fix = `meshmac rotate start ${about}${isMadeHere(subject) ? "" : " --stdin, with a new one from the other side"}`;
   const expiry = expiryOf(subject, status, config);
-  if (expiry !== null) return [{ id: "token-expires", about, says: expiry, fix }];
+  const noted = status.expires_ms === null ? "" : "; then write the new day into rotation.secrets";
+  if (expiry !== null) return [{ id: "token-expires", about, says: expiry, fix: `${fix}${noted}` }];
   if (!overdue) return [];
   const owner = subject.owner === null ? "" : `; ${subject.owner} sees to it`;
   return [

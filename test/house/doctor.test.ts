@@ -46,6 +46,27 @@ test("a chat is unproven until a test post was taken with the value that it has,
   expect(await unproven()).toBe(0);
 });
 
+test("a gateway with a store of its own that posts to the same hook is found by either", async () => {
+  using chat = openMattermost();
+  await using house = new Household({ mattermost: chat.url });
+  await using copy = new Household({ mattermost: chat.url });
+  await Promise.all([house.serve(), copy.serve()]);
+  const asked = ["doctor", "--json", "--only", "duplicate-sender,hook-shared"];
+  for (const [here, there] of [
+    [house, copy],
+    [copy, house],
+  ] as const) {
+    const { stdout } = await eventually("the other gateway found", async () => {
+      const answer = await here.run(...asked);
+      return answer.code === 1 ? answer : null;
+    });
+    const found = JSON.parse(stdout).findings;
+    expect(found).toMatchObject([{ id: "duplicate-sender", about: "chats.builds" }]);
+    expect(found[0].says).toContain(there.dir);
+    expect(stdout).not.toContain(chat.url);
+  }
+});
+
 function mac(house: Household, id: string, code: number): string {
   const store = `sqlite:${join(house.dir, "state/meshmac.db")}`;
   const config = { pool: "acme-ios", store, state_dir: join(house.dir, "state"), node: { id } };
