@@ -97,6 +97,8 @@ const shortest = 20;
 function inFiles(named: NamedSecret[], scene: Scene): Finding<Id>[] {
   const secrets = named
     .filter(({ path }) => /^chats\.[^.]+\.(url|token)$/.test(path))
+    // OpenClaw's own configuration holds the token by which it knows us.
+    .filter(({ path }) => scene.config.chats[path.split(".")[1] ?? ""]?.kind !== "openclaw")
     .flatMap(({ path, secret }) => {
       const part = tellingPart(scene.vault, secret.name);
       return part === null ? [] : [{ chat: path.replace(/\.\w+$/, ""), part }];

@@ -26,7 +26,9 @@ export const store = defineCheck<Id>({
     try {
       const rows = await (await scene.store()).gateways();
       const [gateway] = live(rows);
-      const said = survey ? durabilityOf(survey) : gateway && textFact(gateway, "durability");
+      // A node's user may not read what decides it; the gateway's may.
+      const known = survey?.settings.appendfsync !== undefined ? durabilityOf(survey) : null;
+      const said = known ?? (gateway && textFact(gateway, "durability"));
       return said && said !== "power-safe" ? [notPowerSafe(said)] : [];
     } catch (fault) {
       const about = scene.config.store.kind === "sqlite" ? scene.config.store.path : "store";
@@ -52,5 +54,7 @@ const notPowerSafe = (said: string): Finding<Id> => ({
   id: "store-not-power-safe",
   about: "store",
   says: `the store is ${said}`,
-  fix: "set `appendfsync always` in the configuration of Redis, or --skip store-not-power-safe where that is meant so",
+  fix: said.includes("rewrite")
+    ? "set `no-appendfsync-on-rewrite no` in the configuration of Redis"
+    : "set `appendfsync always` in the configuration of Redis, or --skip store-not-power-safe where that is meant so",
 });

@@ -73,6 +73,18 @@ describe("a file that holds our hook", () => {
   });
 });
 
+test("OpenClaw may hold the token by which it knows us", async () => {
+  const ward = await admitted();
+  const token = createToken();
+  writeSecret(ward.secretsDir, "openclaw/hooks.token", token);
+  await ward.proves("openclaw/hooks.token", "gate-2/4712");
+  const entry = { kind: "openclaw", token: "openclaw/hooks.token", channel: "mattermost", target: "builds" };
+  ward.change("chats", { assistant: entry });
+  mkdirSync(join(ward.dir, ".openclaw"));
+  writeFileSync(join(ward.dir, ".openclaw/openclaw.json"), JSON.stringify({ hooks: { token } }));
+  expect(await ward.ids()).toEqual([]);
+});
+
 describe("another gateway on this machine, with a store of its own", () => {
   test.each<[string, Record<string, Json>, string[]]>([
     ["of a pool of this name", {}, ["duplicate-sender"]],
