@@ -26,7 +26,10 @@ export default defineCommand({
     ...jsonArgs,
   },
   async run({ args }) {
-    const selection = { ...(args.only && { only: idsIn(args.only) }), ...(args.skip && { skip: idsIn(args.skip) }) };
+    const selection = {
+      ...(args.only !== undefined && { only: idsIn(args.only) }),
+      ...(args.skip !== undefined && { skip: idsIn(args.skip) }),
+    };
     const { scene, blind, close } = await openScene(args.config);
     try {
       const look = (): Promise<Examination> => examine(scene, blind ? blindly(selection) : selection);
@@ -55,10 +58,10 @@ const bare = ({ findings, ...rest }: Examination) => ({
 
 function idsIn(text: string): string[] {
   const ids = text.split(",").map((id) => id.trim());
-  const unknown = ids.find((id) => !Object.hasOwn(catalogue, id));
-  if (unknown === undefined) return ids;
-  const meant = nearest(unknown, Object.keys(catalogue));
-  throw new MeshError("usage", `no finding has the id ${JSON.stringify(unknown)}`, {
-    hint: meant === undefined ? `there is ${Object.keys(catalogue).join(", ")}` : `did you mean ${meant}?`,
+  const unknown = ids.filter((id) => !Object.hasOwn(catalogue, id));
+  if (unknown.length === 0) return ids;
+  const meant = unknown.map((id) => nearest(id, Object.keys(catalogue))).filter((id) => id !== undefined);
+  throw new MeshError("usage", `no finding has the id ${unknown.map((id) => JSON.stringify(id)).join(", ")}`, {
+    hint: meant.length === 0 ? "docs/doctor.md lists every id" : `did you mean ${meant.join(", ")}?`,
   });
 }

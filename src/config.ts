@@ -9,6 +9,7 @@ import { bindSecrets } from "./config/named.ts";
 import { settle } from "./config/settle.ts";
 import { openVault, type Vault } from "./secrets.ts";
 
+export { placesOf } from "./config/places.ts";
 export { checkFiles } from "./config/files.ts";
 export { keyFilesOf, type NamedSecret, secretsOf } from "./config/named.ts";
 export { type Problem, refused } from "./config/problems.ts";
@@ -55,6 +56,12 @@ export async function loadConfig(where: Where = {}): Promise<Loaded> {
 /** Says whether there is a configuration in the usual places. */
 export const isConfigured = ({ cwd = process.cwd(), env = process.env }: Where = {}): boolean =>
   usualConfig({ cwd, env }) !== null;
+
+/** Names the configuration in the usual places as briefly as is clear; null where there is none. */
+export function configName({ cwd = process.cwd(), env = process.env }: Where = {}): string | null {
+  const path = usualConfig({ cwd, env });
+  return path === null ? null : shortName(path, cwd);
+}
 
 /** Reads the named or the found configuration and lists what is wrong in it. Throws `config` where there is none, or it does not parse. */
 export async function examineConfig({ file, cwd = process.cwd(), env = process.env }: Where = {}): Promise<Examined> {

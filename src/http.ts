@@ -44,7 +44,14 @@ export interface Failure {
 }
 
 /** What became of a post that was tried; `place` names the target by host and the last four characters of its URL. */
-export type Sent = { place: string } & ({ reply: Reply } | { failure: Failure });
+export type Sent = { place: string } & (
+  | {
+      reply: Reply;
+      /** Counts the reply as a success of the secrets that it was got with; only its judge knows whether it is one. */
+      taken?: () => void;
+    }
+  | { failure: Failure }
+);
 
 const userAgent = `meshmac/${version}`;
 
@@ -156,7 +163,8 @@ async function sendOnce(post: Post, outbound: Outbound, turn: 0 | 1): Promise<Se
     // A refusal may quote the very secret that it refuses (Mattermost names the hook): nobody past this point sees it.
     const safe = post.method === "GET" ? text : exactMask(secretsOf(post))(text);
     for (const live of told) live.used(response.status === 401);
-    return { place, reply: { status: response.status, headers: response.headers, text: safe } };
+    const taken = () => told.forEach((live) => live.taken());
+    return { place, reply: { status: response.status, headers: response.headers, text: safe }, taken };
   } catch (error) {
     const code = codeOf(error);
     const maybeSent = !neverSent.test(code);

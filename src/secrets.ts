@@ -151,6 +151,7 @@ export function openVault(dir: string, now: () => number = () => performance.now
       if (refused) usage.refused++;
       usage.lastAt = now();
     },
+    taken: () => void usage.taken++,
   });
 
   return {

@@ -10,6 +10,7 @@ const mayImport: Record<string, string[]> = {
   "src/log": [],
   "src/version.ts": [],
   "src/user.ts": [],
+  "src/programs.ts": ["src/core"],
   "src/secrets.ts": ["src/core", "src/log.ts", "src/secrets"],
   "src/secrets": ["src/core"],
   "src/http.ts": ["src/core", "src/version.ts"],
@@ -47,9 +48,12 @@ const mayImport: Record<string, string[]> = {
     "src/sources",
     "src/chats",
     "src/pagers",
+    "src/programs.ts",
+    "src/rotation",
     "src/stores",
     "src/worker",
     "src/http.ts",
+    "src/secrets",
     "src/secrets.ts",
     "src/version.ts",
   ],
@@ -64,7 +68,7 @@ const mayImport: Record<string, string[]> = {
     "src/secrets.ts",
     "fixtures",
   ],
-  "src/service": ["src/core", "src/config", "src/log", "src/user.ts"],
+  "src/service": ["src/core", "src/config", "src/log", "src/programs.ts", "src/user.ts"],
   commands: ["src", "fixtures"],
 };
 
@@ -82,6 +86,8 @@ const onlyIn: [what: string, pattern: RegExp, owner: RegExp][] = [
   ["citty", /from "citty"/, /^commands\//],
   ["fetch", /(?<![\w.])fetch\(/, /^src\/http\.ts$/],
   ["process.exit", /process\.exit\(/, /^commands\/main\.ts$/],
+  // A worker's scripts, and what it watches them with, are its own affair.
+  ["Bun.spawn", /\bBun\.spawn/, /^src\/((programs|user)\.ts|worker\/)/],
   ["Secret.reveal", /\.(reveal|lives)\(/, /^src\/(core\/secret|http|archive\/s3|stores\/(redis|remote))(\.ts|\/)/],
 ];
 

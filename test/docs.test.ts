@@ -71,6 +71,20 @@ test("docs/configuration.md names every key of every chat and pager", () => {
   expect(unsaid).toEqual([]);
 });
 
+test("docs/doctor.md leads from every symptom to findings and commands that there are", () => {
+  const [, , table = ""] = /(## From a symptom[^\n]*)\n([\s\S]*?)\n## /.exec(read("docs/doctor.md")) ?? [];
+  const rows = table.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| what"));
+  expect(rows.length).toBeGreaterThan(10);
+  const commands = readdirSync(join(root, "commands")).map((name) => name.replace(/\.ts$/, ""));
+  for (const [, , findings = "", other = ""] of rows.map((row) => row.split("|"))) {
+    const ids = [...findings.matchAll(/`([^`]+)`/g)].map(([, id = ""]) => id);
+    expect(ids.filter((id) => !Object.hasOwn(catalogue, id))).toEqual([]);
+    const asked = [...other.matchAll(/`meshmac (\w+)/g)].map(([, command = ""]) => command);
+    expect(asked.filter((command) => !commands.includes(command))).toEqual([]);
+    expect(ids.length + asked.length).toBeGreaterThan(0);
+  }
+});
+
 test("docs/doctor.md names every finding with its severity", () => {
   const rows = [...read("docs/doctor.md").matchAll(/^\| `([a-z-]+)` \| (\w+) \|/gm)].map(([, id, severity]) => [
     id,

@@ -41,6 +41,7 @@ describe("two values of a secret, for the time of a rotation", () => {
       text,
       keyId: text,
       used: (refused: boolean) => void uses.push(`${text} ${refused ? "no" : "yes"}`),
+      taken: () => void uses.push(`${text} taken`),
     });
     secret.bind(() => [live("new-value"), live("old-value")]);
     return secret;
@@ -62,6 +63,13 @@ describe("two values of a secret, for the time of a rotation", () => {
     const sent = bearers(tracker.requests).map((text) => atob(text?.slice("Basic ".length) ?? ""));
     expect(sent).toEqual(["bot:new-value", "bot:old-value"]);
     expect(uses).toEqual(["new-value no", "old-value yes"]);
+  });
+
+  test("a success counts for the one that it was had with, once somebody judged it", async () => {
+    using tracker = remote(401, 201);
+    const sent = await sendPost(to(tracker.url, { bearer: staged() }), outbound());
+    if ("reply" in sent) sent.taken?.();
+    expect(uses).toEqual(["new-value no", "old-value yes", "old-value taken"]);
   });
 
   test("where both are refused, so is the post, after two requests", async () => {
@@ -90,7 +98,7 @@ describe("two values of a secret, for the time of a rotation", () => {
     using receiver = remote(200);
     const [fresh, old] = [1, 2].map((byte) => `whsec_${Buffer.alloc(32, byte).toString("base64")}`) as [string, string];
     const key = new Secret("hooks/signing.key");
-    key.bind(() => [fresh, old].map((text) => ({ text, keyId: text, used: () => {} })));
+    key.bind(() => [fresh, old].map((text) => ({ text, keyId: text, used: () => {}, taken: () => {} })));
     await sendPost(to(receiver.url, { sign: { scheme: "standard-webhooks", id: "msg_1", key } }), outbound());
     const [asked] = receiver.requests;
     const timestamp = Number(asked?.headers.get("webhook-timestamp"));

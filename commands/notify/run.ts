@@ -6,8 +6,9 @@ import { notify, type Notified } from "../../src/gateway/notify.ts";
 import { previewsOf } from "../../src/gateway/notify-preview.ts";
 import { type PageTrial, tryPager } from "../../src/gateway/notify-page.ts";
 import { tryChat } from "../../src/gateway/notify-trial.ts";
-import { redactLog, setLogLevel } from "../../src/log.ts";
+import { log, redactLog, setLogLevel } from "../../src/log.ts";
 import type { Vault } from "../../src/secrets.ts";
+import { openToLook } from "../../src/stores/open.ts";
 import { print } from "../args.ts";
 import { type Asked, checkChat, checkModes, reportFrom, testedOf } from "./asked.ts";
 import { chatOf, describePreview, describeTrial, describeTold, reasonsOf } from "./text.ts";
@@ -61,13 +62,31 @@ function show({ config, vault }: Loaded, report: Report, json: boolean): void {
   );
 }
 
-async function test(asked: Asked, { config, vault }: Loaded, json: boolean): Promise<void> {
+async function test(asked: Asked, loaded: Loaded, json: boolean): Promise<void> {
+  const { config, vault } = loaded;
   const tested = testedOf(asked.test ?? "", config);
   const how = { config, vault, plain: asked.plain === true, print: json ? onStderr : print };
   if ("pager" in tested) return testPage(await tryPager({ ...how, ...tested }), json);
   const trial = await tryChat({ ...how, ...tested });
   print(json ? JSON.stringify(trial) : describeTrial(trial.chat, trial));
+  if (trial.sent) await proved(loaded);
   if (!trial.sent) throw refusedTest(`chat ${trial.chat} did not take the test post`, trial.hint);
+}
+
+/** Writes down where everybody can see it that the values that were just sent are taken; a test is none the worse without. */
+async function proved({ config, vault }: Loaded): Promise<void> {
+  try {
+    const store = await openToLook(config);
+    try {
+      for (const use of vault.uses().filter(({ taken }) => taken !== undefined))
+        await store.tally(`${config.node.id}/notify ${use.secret}`, [use]);
+    } finally {
+      await store.close();
+    }
+  } catch (fault) {
+    if (!(fault instanceof MeshError) || fault.kind === "bug") throw fault;
+    log.info("test post not remembered", { why: fault.message });
+  }
 }
 
 function testPage(trial: PageTrial, json: boolean): void {

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { sha256 } from "../core/intent.ts";
 import { outboundOptions } from "../core/outbound.ts";
 import type { Handle, Post, Reply, Verdict } from "../core/post.ts";
 import type { Probe } from "../core/probe.ts";
 import { type Announcement, runStates } from "../core/records.ts";
 import type { RetryOptions } from "../core/retry.ts";
+import { Secret } from "../core/secret.ts";
 import type { TextUnit } from "../core/text.ts";
 
 export interface Limits {
@@ -72,6 +74,22 @@ export interface Chat<Kind extends string = string, Options extends z.ZodObject 
   /** Asks whether the credentials are taken, without a post; null where this guise of the chat cannot be asked. */
   probe?(options: z.output<Options>): Probe | null;
 }
+
+/**
+ * Names the place that an entry posts to by 16 hex digits, so that two can be compared without showing either: its kind,
+ * what it says of channel, room or server, and its secrets, which `keyId` names.
+ */
+export function placeOf({ kind, options }: Chat, entry: object, keyId: (secret: Secret) => string): string {
+  const own = Object.keys(options.shape).filter((key) => !(key in chatOptions.shape) && !how.has(key));
+  const said = own.toSorted().map((key) => {
+    const value: unknown = Reflect.get(entry, key);
+    return [key, value instanceof Secret ? keyId(value) : value];
+  });
+  return sha256(JSON.stringify([kind, said])).slice(0, 16);
+}
+
+/** What says how it is posted, not where. */
+const how = new Set(["kind", "key", "silent"]);
 
 /** Declares a chat with the types of its own options. */
 export const defineChat = <Kind extends string, Options extends z.ZodObject>(

@@ -95,11 +95,17 @@ const calendar = z.strictObject({
   window: duration.optional(),
 });
 
+// An unquoted date in YAML arrives as a Date.
+const day = z.preprocess(
+  (value) => (value instanceof Date ? value.toISOString().slice(0, 10) : value),
+  z.iso.date({ error: "expected a day like 2027-03-01" }).transform((text) => Date.parse(text)),
+);
+
 const rotation = calendar.extend({
   every: limit.prefault("90d"),
   quiet: duration.prefault("5m"),
   undo_for: limit.prefault("1h"),
-  secrets: z.record(z.string(), calendar).default({}),
+  secrets: z.record(z.string(), calendar.extend({ expires: day.optional() })).default({}),
 });
 
 // What reaches a gateway as any outbound entry does; a worker has waits of its own.

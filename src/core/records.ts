@@ -151,6 +151,8 @@ export interface Use {
   count: number;
   /** Of these, how often the other side refused it. */
   refused: number;
+  /** Of these, how often the other side was seen to have done what was asked; absent for never. */
+  taken?: number | undefined;
   /** Milliseconds since its last use; null where it was never used. */
   idle_ms: number | null;
 }

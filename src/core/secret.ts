@@ -18,6 +18,8 @@ export interface Live {
   keyId: string;
   /** Says that it was sent, and whether the other side refused it. */
   used(refused: boolean): void;
+  /** Says that what it was sent with was judged to be done. */
+  taken(): void;
 }
 
 /**
@@ -37,7 +39,7 @@ export class Secret {
   bind(read: () => string | Live[]): void {
     this.#read = () => {
       const found = read();
-      return typeof found === "string" ? [{ text: found, keyId: "", used: () => {} }] : found;
+      return typeof found === "string" ? [{ text: found, keyId: "", used: () => {}, taken: () => {} }] : found;
     };
   }
 

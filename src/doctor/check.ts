@@ -1,6 +1,7 @@
 import type { Config, Problem } from "../config.ts";
 import type { Outbound } from "../core/outbound.ts";
 import type { Vault } from "../secrets.ts";
+import type { Survey } from "../stores/redis/survey.ts";
 import type { OperatorStore } from "../stores/store.ts";
 import type { Machine } from "./machine.ts";
 
@@ -54,6 +55,8 @@ export interface Scene {
   role: Role;
   /** The store, opened at first use. Throws where it cannot be reached, each time. */
   store(): Promise<OperatorStore>;
+  /** What can be seen of the Redis that the store is, fit or not; null where it is none. Throws where it cannot be reached. */
+  survey(): Promise<Survey | null>;
   env: Record<string, string | undefined>;
   platform: NodeJS.Platform;
   machine: Machine;

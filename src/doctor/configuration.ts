@@ -14,8 +14,8 @@ export const configuration = defineCheck({
         {
           id: "config-missing",
           about: "meshmac.config.yaml",
-          says: "there is no configuration where one was looked for",
-          fix: "write one, name one with --config FILE, or set MESHMAC_CONFIG_ROOT to its folder",
+          says: problems[0]?.says ?? "there is no configuration where one was looked for",
+          fix: "write one (meshmac init), name one with --config FILE, or set MESHMAC_CONFIG_ROOT to its folder",
         },
       ];
     }

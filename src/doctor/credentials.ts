@@ -22,6 +22,7 @@ export const credentials = defineCheck<Id>({
   faults: {
     "tracker-credentials-refused": { severity: "error", breaks: "failures do not come back to the issue" },
     "jira-site-email-mismatch": { severity: "error", breaks: "failures do not come back to the issue" },
+    "jira-base-differs": { severity: "error", breaks: "comments go to another Jira, or to none" },
     "jira-token-too-strong": { severity: "warning", breaks: "who steals this token can change all of Jira" },
     "youtrack-token-too-strong": { severity: "warning", breaks: "who steals this token can change all of YouTrack" },
     "chat-credentials-refused": { severity: "error", breaks: "this chat hears of no build" },

@@ -1,7 +1,9 @@
+import { existsSync, readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { homedir } from "node:os";
 import { MeshError } from "../core/error.ts";
+import { notFound, type Ran, runProgram } from "../programs.ts";
 
 /** What a check asks of the machine that it runs on; a test brings its own. */
 export interface Machine {
@@ -13,12 +15,8 @@ export interface Machine {
   room(folder: string): Promise<Room>;
   /** Opens a TCP connection and closes it. Never throws. */
   knock(host: string, port: number): Promise<Knock>;
-}
-
-export interface Ran {
-  status: number;
-  out: string;
-  err: string;
+  /** The sockets of gateways on this machine, ours and others', by path. */
+  sockets(): Promise<string[]>;
 }
 
 /** `inodes` is 0 for a file system that does not count them. */
@@ -47,25 +45,23 @@ export const thisMachine = (): Machine => ({
     return { bytes_free: bsize * bavail, inodes: files, inodes_free: ffree };
   },
   knock,
+  sockets,
 });
 
 async function run(program: string, ...args: string[]): Promise<Ran> {
-  try {
-    const child = Bun.spawn([program, ...args], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      env: { ...process.env, LC_ALL: "C" },
-      timeout: patience,
-      killSignal: "SIGKILL",
-    });
-    const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    const status = await child.exited;
-    if (child.signalCode === null) return { status, out, err: err.trim() };
-  } catch {
-    throw new MeshError("unavailable", `${program} cannot be run on this machine`);
-  }
-  throw new MeshError("unavailable", `${program} did not end within ${patience / 1000} s`);
+  const { env } = process;
+  const ran = await runProgram([program, ...args], { path: env.PATH ?? "", env, timeout: patience });
+  if (ran.status === notFound) throw new MeshError("unavailable", `${program} cannot be run on this machine`);
+  return ran;
+}
+
+/** Every socket of a gateway that owns a SQLite store, by the system's own list. */
+async function sockets(): Promise<string[]> {
+  const linux = "/proc/net/unix";
+  const table = existsSync(linux)
+    ? readFileSync(linux, "utf8")
+    : (await run("/usr/sbin/netstat", "-an", "-f", "unix")).out;
+  return [...new Set([...table.matchAll(/ (\/.*\/meshmac\.sock)$/gm)].map(([, path = ""]) => path))];
 }
 
 function knock(host: string, port: number): Promise<Knock> {

@@ -1,14 +1,12 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { secretsOf } from "../config.ts";
 import { defineCheck, type Finding, type Scene } from "./check.ts";
+import { filesUnder, textOf } from "./files.ts";
 import { flatPlist, isTalkName, talksIn } from "./talk.ts";
 
 type Found = Finding<"node-talks-to-chat">;
 
 const fix = "take it out and say it with: meshmac notify; the gateway alone holds such tokens. Renew one that was here";
-const longestFile = 2 ** 20;
-const mostFiles = 2000;
 
 /** Looks for addresses and tokens of chats and trackers where a build could find them. It tells where, never what. */
 export const nodeTalk = defineCheck({
@@ -70,37 +68,4 @@ const inEnvironment = ({ env }: Scene): Found[] =>
 function inFile(path: string, read = (text: string) => text): Found[] {
   const text = textOf(path);
   return text === null ? [] : talksIn(read(text)).map(({ kind, line }) => found(`${path}:${line}`, `it holds ${kind}`));
-}
-
-/** Null for what is no text, too large to be a script, or not ours to read. */
-function textOf(path: string): string | null {
-  try {
-    if (statSync(path).size > longestFile) return null;
-    const text = readFileSync(path, "utf8");
-    return text.includes("\0") ? null : text;
-  } catch {
-    return null;
-  }
-}
-
-/** The files of a folder and of those in it, but for hidden ones and packages that were fetched. */
-function filesUnder(dir: string): string[] {
-  const files: string[] = [];
-  const folders = [dir];
-  for (let folder = folders.pop(); folder !== undefined && files.length < mostFiles; folder = folders.pop())
-    for (const entry of entriesOf(folder)) {
-      if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) folders.push(path);
-      else if (!entry.isFIFO() && !entry.isSocket()) files.push(path);
-    }
-  return files;
-}
-
-function entriesOf(folder: string) {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch {
-    return [];
-  }
 }

@@ -1,15 +1,14 @@
 import { lookup } from "node:dns/promises";
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { configFrom, examineConfig, isConfigured } from "../config.ts";
+import { configFrom, configName, examineConfig } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { outboundOptions } from "../core/outbound.ts";
-import { openForCommand } from "../stores/open.ts";
-import type { NodeStore, OperatorStore } from "../stores/store.ts";
+import { openSurvey, openToLook } from "../stores/open.ts";
 import type { Role, Scene } from "./check.ts";
 import { thisMachine } from "./machine.ts";
-import { hintOf, whyOf } from "./why.ts";
+import { whyOf } from "./why.ts";
 
 export interface OpenScene {
   scene: Scene;
@@ -30,19 +29,20 @@ export async function openScene(file?: string): Promise<OpenScene> {
   try {
     const { name, problems, parts } = await examineConfig({ file });
     const { config, vault, said } = parts;
-    const opened: ReturnType<typeof open>[] = [];
-    const store = () => (opened[0] ??= open(config));
+    const opened: ReturnType<typeof openToLook>[] = [];
+    const looked: ReturnType<typeof openSurvey>[] = [];
+    const survey = () => (looked[0] ??= openSurvey(config));
+    const store = () => (opened[0] ??= openToLook(config));
     return {
-      scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store },
+      scene: { ...here, config, vault, problems, file: name, role: roleOf(said), store, survey },
       blind: false,
       close: async () => void (await opened[0]?.then((one) => one.close()).catch(() => undefined)),
     };
   } catch (fault) {
     // Without one, or with one that does not parse, there is nothing else to look at.
     const { config, vault } = configFrom({}, { base: "/", env: {} });
-    const problems = [{ path: "", says: `${whyOf(fault)}: ${hintOf(fault, "correct the file")}` }];
-    const isThere = file === undefined ? isConfigured() : existsSync(file);
-    const name = isThere ? (file ?? "the configuration") : null;
+    const problems = [{ path: "", says: whyOf(fault) }];
+    const name = file === undefined ? configName() : existsSync(file) ? file : null;
     const scene = {
       ...here,
       config,
@@ -51,6 +51,7 @@ export async function openScene(file?: string): Promise<OpenScene> {
       file: name,
       role: { gateway: false, node: false },
       store: noStore,
+      survey: async () => null,
     };
     return { scene, blind: true, close: async () => {} };
   }
@@ -76,25 +77,4 @@ export function roleOf(said: Readonly<Record<string, unknown>>): Role {
   const posts = "chats" in said || "pagers" in said;
   const gateway = "gateway" in said || "sources" in said || (posts && !("node" in said));
   return { gateway, node: "node" in said || !gateway };
-}
-
-/** Opens the store, and makes none where there is none: looking must change nothing. */
-async function open(config: Scene["config"]): Promise<NodeStore & OperatorStore> {
-  const { store } = config;
-  if (store.kind === "sqlite" && isMissing(store.path)) {
-    throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
-      hint: "start the gateway: meshmac serve",
-    });
-  }
-  return await openForCommand(config);
-}
-
-/** Whether there is nothing at this path; where we may not look, opening says so. */
-function isMissing(path: string): boolean {
-  try {
-    statSync(path);
-    return false;
-  } catch (fault) {
-    return fault instanceof Error && "code" in fault && fault.code === "ENOENT";
-  }
 }

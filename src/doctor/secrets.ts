@@ -7,7 +7,7 @@ import { wideGroup } from "./groups.ts";
 import { type ValueId, wrongValue } from "./values.ts";
 import { hintOf, whyOf } from "./why.ts";
 
-type Id = "secret-unsafe" | "secret-missing" | "secret-group-wide" | ValueId | "hook-shared";
+type Id = "secret-unsafe" | "secret-missing" | "secret-group-wide" | ValueId;
 
 /** Checks the file of every secret that the configuration names: mode, owner, kind, parents, group, and that something usable is in it. */
 export const secrets = defineCheck<Id>({
@@ -25,16 +25,18 @@ export const secrets = defineCheck<Id>({
       severity: "error",
       breaks: "what needs it does not work, or opens to anybody who guesses",
     },
-    "hook-shared": {
-      severity: "warning",
-      breaks: "the same is said twice in one place, and one rotation breaks both",
-    },
   },
   async look(scene) {
-    const named = secretsOf(scene.config);
-    return [...named.flatMap((one) => faultOf(one, scene)), ...sharedHooks(named, scene)];
+    const named = Map.groupBy(secretsOf(scene.config), ({ secret }) => secret.name);
+    return [...named.values()].flatMap((uses) => asOne(uses).flatMap((one) => faultOf(one, scene)));
   },
 });
+
+/** One file that several entries name is one thing; that it opens a door weighs most. */
+function asOne(uses: NamedSecret[]): NamedSecret[] {
+  const [first] = uses.toSorted((one, other) => Number(other.inbound) - Number(one.inbound));
+  return first ? [{ ...first, path: uses.map(({ path }) => path).join(", ") }] : [];
+}
 
 function faultOf(named: NamedSecret, scene: Scene): Finding<Id>[] {
   const { path, secret, inbound } = named;
@@ -70,30 +72,4 @@ function tooWide({ path, secret }: NamedSecret, { config, etc }: Scene): Finding
     says: `${secret.name} is readable by its group ${who}`,
     fix: `give it to a group of the gateway alone: sudo chgrp meshmac ${file}, or: chmod g-r ${file}`,
   };
-}
-
-const hookOf = /^(?:chats|pagers)\.[^.]+\.url$/;
-
-/** Hooks that two chats or pagers post to. An entry that asks for a channel of its own shares only the door, and is left alone. */
-function sharedHooks(named: NamedSecret[], { config, vault }: Scene): Finding<Id>[] {
-  const hooks = named.filter(({ path }) => hookOf.test(path));
-  const places = Map.groupBy(hooks, ({ path, secret }) => {
-    const entry = config.chats[path.split(".")[1] ?? ""];
-    const channel: unknown = path.startsWith("chats.") && entry ? Reflect.get(entry, "channel") : undefined;
-    return `${keyIdOf(secret.name, vault) ?? path} ${String(channel)}`;
-  });
-  return [...places.values()].flatMap((same) => {
-    const [first, ...others] = same.map(({ path }) => path.replace(/\.url$/, ""));
-    if (first === undefined || others.length === 0) return [];
-    const says = `${[first, ...others].join(" and ")} have the same hook`;
-    return [{ id: "hook-shared", about: first, says, fix: `make a hook of its own for ${others.join(", ")}` }];
-  });
-}
-
-function keyIdOf(name: string, vault: Scene["vault"]): string | null {
-  try {
-    return vault.keyId(name);
-  } catch {
-    return null; // its own finding says why
-  }
 }

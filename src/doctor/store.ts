@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { durabilityOf, isUnfit } from "./redis.ts";
 import { openForNode } from "../stores/open.ts";
 import { live, textFact } from "./silence.ts";
 import { defineCheck, type Finding } from "./check.ts";
@@ -20,10 +21,14 @@ export const store = defineCheck<Id>({
   async look(scene) {
     if (scene.config.node.connect !== undefined)
       return await lookThroughGateway(scene.config, scene.config.node.connect);
+    const survey = await scene.survey().catch(() => null);
+    if (survey && isUnfit(survey)) return []; // its own findings say why
     try {
       const rows = await (await scene.store()).gateways();
       const [gateway] = live(rows);
-      const said = gateway && textFact(gateway, "durability");
+      // A node's user may not read what decides it; the gateway's may.
+      const known = survey?.settings.appendfsync !== undefined ? durabilityOf(survey) : null;
+      const said = known ?? (gateway && textFact(gateway, "durability"));
       return said && said !== "power-safe" ? [notPowerSafe(said)] : [];
     } catch (fault) {
       const about = scene.config.store.kind === "sqlite" ? scene.config.store.path : "store";
@@ -49,5 +54,7 @@ const notPowerSafe = (said: string): Finding<Id> => ({
   id: "store-not-power-safe",
   about: "store",
   says: `the store is ${said}`,
-  fix: "set `appendfsync always` in the configuration of Redis, or --skip store-not-power-safe where that is meant so",
+  fix: said.includes("rewrite")
+    ? "set `no-appendfsync-on-rewrite no` in the configuration of Redis"
+    : "set `appendfsync always` in the configuration of Redis, or --skip store-not-power-safe where that is meant so",
 });

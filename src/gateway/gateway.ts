@@ -1,4 +1,4 @@
-import type { Config, Loaded } from "../config.ts";
+import { type Config, type Loaded, placesOf } from "../config.ts";
 import { bindSecrets } from "../config/named.ts";
 import type { Archive } from "../core/archive.ts";
 import type { Report } from "../core/records.ts";
@@ -67,6 +67,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   voice = startVoice({ config, vault, store, mask, print });
   const facts = () => ({
     sends: config.gateway.sends,
+    pool: config.pool,
+    posts_to: config.gateway.sends ? placesOf(config, vault.keyId) : {},
     durability: store.about.durability,
     sending: voice?.underWay() ?? 0,
     notes: pageNotes(),

@@ -50,7 +50,9 @@ export async function tryChat({ config, vault, chat, plain, print }: TrialOption
   const answer = printed === null ? await sendPost(post, destination.outbound) : null;
   const judge = (reply: Reply) => destination.judge(reply, claimed);
   const mask = secretMask(vault.values());
-  return { chat, kind, ...toldOf(answer, { who: "chat", judge, policy: destination.policy, plain, mask }) };
+  const told = toldOf(answer, { who: "chat", judge, policy: destination.policy, plain, mask });
+  if (told.sent && answer && "reply" in answer) answer.taken?.();
+  return { chat, kind, ...told };
 }
 
 interface Asked {

@@ -112,9 +112,10 @@ async function post(claimed: Claimed, destination: Destination, ask: Ask, hands:
         ...(edited && maybeSent && { edited }),
       };
     }
-    const { reply } = answer;
+    const { reply, taken } = answer;
     const own = destination.judge(reply, { ...claimed, handle });
     const verdict = judged(own, reply.status, destination.policy);
+    if (verdict.verdict === "sent") taken?.();
     if (verdict.verdict === "degrade" && destination.canDegrade && !plain) plain = true;
     else if (verdict.verdict === "lost" && handle !== null) handle = null;
     else

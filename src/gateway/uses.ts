@@ -71,4 +71,6 @@ function watch(vault: Pick<Vault, "watch">, config: Config): Set<string> {
 
 /** What of it matters when it changes: not the ages. */
 const gist = (uses: Use[]): string =>
-  JSON.stringify(uses.map(({ secret, key_id, role, count, refused }) => [secret, key_id, role, count, refused]));
+  JSON.stringify(
+    uses.map(({ secret, key_id, role, count, refused, taken }) => [secret, key_id, role, count, refused, taken]),
+  );

@@ -3,6 +3,7 @@ import { type ErrorKind, MeshError } from "../core/error.ts";
 import { type Json, parseStranger } from "../core/json.ts";
 import { log } from "../log.ts";
 import * as wire from "../stores/remote/protocol.ts";
+import { tallyAsked } from "../stores/remote/uses.ts";
 import type { Lease, LeaseAsk, NodeStore, OperatorStore } from "../stores/store.ts";
 import { answerJson } from "./answer.ts";
 
@@ -84,6 +85,11 @@ export function operatorVerbs(store: OperatorStore): Record<string, Verb> {
     },
     gateways: async () => said({ gateways: await store.gateways() }),
     uses: async () => said({ tallies: await store.uses() }),
+    async tally(call) {
+      const { gateway, uses } = asked(call, tallyAsked);
+      await store.tally(gateway, uses);
+      return said({});
+    },
     destinations: async () => said({ destinations: await store.destinations() }),
     alerts: async () => said({ alerts: await store.alerts() }),
     posts: async (call) => said({ posts: await store.posts(asked(call, wire.postsAsked).subject) }),

@@ -17,9 +17,11 @@ const pressing: readonly Why[] = ["overdue", "window over", "unfinished", "unrea
 
 /** Picks what needs somebody: overdue, staged for longer than its window, left half done, due within two weeks, or without an owner. */
 export function dueIn(all: Status[]): Due[] {
-  return all.flatMap(({ secret, owner, every_ms, current, next, overdue, window_over, doing, problem }) => {
+  return all.flatMap(({ secret, owner, every_ms, expires_ms, current, next, window_over, doing, problem, ...rest }) => {
     const age_ms = current?.age_ms ?? null;
-    const near = age_ms !== null && !overdue && every_ms - age_ms < Math.min(soon, every_ms / 4);
+    const overdue = rest.overdue || (expires_ms !== null && expires_ms <= 0);
+    const ages = age_ms !== null && every_ms - age_ms < Math.min(soon, every_ms / 4);
+    const near = !overdue && (ages || (expires_ms !== null && expires_ms < soon));
     const why: Why[] = [
       // Who has begun is not overdue, unless he does not end.
       ...(overdue && !next ? (["overdue"] as const) : []),

@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { MeshError } from "../core/error.ts";
 import { refuseUnfit, sha256 } from "../secrets/copy.ts";
 import type { Reason } from "../secrets/ledger.ts";
-import { finish, type Item, type Looked, prove, stage } from "../secrets/shelf.ts";
+import { finish, type Item, type Looked, prove, raise, stage } from "../secrets/shelf.ts";
 import { createToken } from "../secrets/write.ts";
 import { alone } from "./lock.ts";
 import { pairIn } from "./pair.ts";
@@ -19,20 +19,23 @@ export interface Beginning {
   now: number;
 }
 
-/** Stages a new value, or answers that one is staged already and changes nothing. Throws `usage` where the other side has to make it, `data` where it is no use, `later` where another value is staged. */
+/**
+ * Stages a new value. Where one is staged already it stays, and a more pressing reason takes the place of its own. Throws `usage`
+ * where the other side has to make it, `data` where it is no use, `later` where another value is staged.
+ */
 export async function start({
   config,
   subject,
   brought,
   reason,
   now,
-}: Beginning): Promise<{ fresh: boolean; staged: Item }> {
+}: Beginning): Promise<{ fresh: boolean; raised: boolean; staged: Item }> {
   return await alone(config.secrets_dir, () => {
     const before = finish(subject.shelf);
     const { current, next } = before;
     if (next) {
       refuseOther(subject, brought, current, next);
-      return { fresh: false, staged: next };
+      return { fresh: false, raised: raise(subject.shelf, reason), staged: next };
     }
     if (!current) {
       throw new MeshError("config", `no secret file ${subject.shelf.files.join(", ")}`, {
@@ -44,7 +47,7 @@ export async function start({
     const probe = { ...before, next: { ...current, texts } };
     const fault = pairFaultIn(subject, probe, config, now);
     if (fault) throw new MeshError("data", fault, { hint: "nothing was staged" });
-    return { fresh: true, staged: stage(subject.shelf, texts, { at: now, reason }) };
+    return { fresh: true, raised: false, staged: stage(subject.shelf, texts, { at: now, reason }) };
   });
 }
 

@@ -17,6 +17,8 @@ export interface Status {
   owner: string | null;
   every_ms: number;
   window_ms: number;
+  /** Milliseconds until the other side stops taking the current value, negative once it is over; null where nobody wrote that down. */
+  expires_ms: number | null;
   current: { key_id: string; age_ms: number } | null;
   next: { key_id: string; age_ms: number; reason: Reason } | null;
   /** The value before the last commit, accepted by nobody, and for how long an undo brings it back. */
@@ -71,6 +73,7 @@ function withLooked(subject: Subject, looked: Looked, { config, testimony, now, 
   return {
     ...blank(subject),
     window_ms,
+    expires_ms: subject.expires === null ? null : subject.expires - now,
     current: current && { key_id: current.key_id, age_ms },
     next: next && stagedAt !== null ? { key_id: next.key_id, age_ms: Math.max(0, now - stagedAt), reason } : null,
     prev: prevIn(looked, config, now),
@@ -126,6 +129,7 @@ const blank = ({ name, kind, system, owner, every, window }: Subject): Status =>
   owner,
   every_ms: every,
   window_ms: window,
+  expires_ms: null,
   current: null,
   next: null,
   prev: null,

@@ -32,6 +32,8 @@ export interface Subject {
   shelf: Shelf;
   every: number;
   owner: string | null;
+  /** When the other side stops taking the value, epoch milliseconds, where somebody wrote that down. */
+  expires: number | null;
   /** How long two values are meant to live beside each other. */
   window: number;
 }
@@ -103,11 +105,16 @@ function tlsOf(config: Config, { cert, key }: { cert: string; key: string }): Su
 const hour = 3_600_000;
 const windows: Partial<Record<Kind, number>> = { rest: hour / 4, connect: hour / 4, redis: hour / 4 };
 
-function calendarOf({ rotation }: Config, name: string, kind: Kind): Pick<Subject, "every" | "owner" | "window"> {
+function calendarOf(
+  { rotation }: Config,
+  name: string,
+  kind: Kind,
+): Pick<Subject, "every" | "owner" | "window" | "expires"> {
   const own = Object.hasOwn(rotation.secrets, name) ? rotation.secrets[name] : undefined;
   return {
     every: own?.every ?? rotation.every,
     owner: own?.owner ?? rotation.owner ?? null,
+    expires: own?.expires ?? null,
     window: own?.window ?? rotation.window ?? windows[kind] ?? 24 * hour,
   };
 }

@@ -5,6 +5,7 @@ import { MeshError } from "../core/error.ts";
 // Beside every secret that was ever rotated lies `<file>.rotation`: what is under way, and the digests of what is over. It
 // holds no value, has the owner and mode of the secret itself, and appears whole, as every file here does.
 
+/** The least pressing first. */
 export const reasons = ["planned", "staff", "incident"] as const;
 export const operations = ["start", "commit", "undo", "abort"] as const;
 

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { MeshError } from "../core/error.ts";
 import { keyIdOf, sha256, textIn } from "./copy.ts";
 import { readGuarded } from "./file.ts";
-import { type Ledger, ledgerOf, type Operation, readLedger, type Reason, withRetired } from "./ledger.ts";
+import { type Ledger, ledgerOf, type Operation, readLedger, type Reason, reasons, withRetired } from "./ledger.ts";
 import { type Belonging, belongingOf, removeFile, renameFile, replaceFile, type Step, sweepDrafts } from "./write.ts";
 
 // The files of one secret, and the only four things that are done to them. Each writes down first what it is about to do and
@@ -71,6 +71,19 @@ export function stage(shelf: Shelf, texts: string[], about: { at: number; reason
     replaceFile(nextOf(path), `${texts[index] ?? ""}\n`, ownerOf(path), step);
   done(shelf, step);
   return staged;
+}
+
+/** Writes down a more pressing reason for what is staged, and answers whether it is one; a lesser one changes nothing. */
+export function raise(shelf: Shelf, reason: Reason, step?: Step): boolean {
+  const { next, ledger } = finish(shelf, step);
+  if (!next) return false;
+  const known =
+    ledger.staged?.key_id === next.key_id
+      ? ledger.staged
+      : { key_id: next.key_id, at: next.at, reason: "planned" as const };
+  if (reasons.indexOf(reason) <= reasons.indexOf(known.reason)) return false;
+  note(shelf, { ...ledger, staged: { ...known, reason } }, step);
+  return true;
 }
 
 /** Makes the staged value the current one and keeps the one before as `.prev`. Nothing where nothing is staged. */

@@ -5,6 +5,8 @@ export interface Usage {
   count: number;
   /** Of these, how often the other side refused it. */
   refused: number;
+  /** Of these, how often what it was sent with was judged to be done. */
+  taken: number;
   lastAt: number | null;
   loadedAt: number | null;
 }
@@ -22,7 +24,7 @@ export class Usages {
   of(keyId: string): Usage {
     const known = this.#byKey.get(keyId);
     if (known) return known;
-    const fresh: Usage = { count: 0, refused: 0, lastAt: null, loadedAt: null };
+    const fresh: Usage = { count: 0, refused: 0, taken: 0, lastAt: null, loadedAt: null };
     this.#byKey.set(keyId, fresh);
     return fresh;
   }
@@ -38,14 +40,15 @@ export class Usages {
   /** Writes down every value that is live or was used, with ages for times, and forgets what was not used for `keep_ms`. */
   rows(secret: string, { current, next }: { current?: string | undefined; next?: string | undefined }): Use[] {
     const now = this.#now();
-    return [...this.#byKey].flatMap(([key_id, { count, refused, lastAt, loadedAt }]): Use[] => {
+    return [...this.#byKey].flatMap(([key_id, { count, refused, taken, lastAt, loadedAt }]): Use[] => {
       const role = key_id === current ? "current" : key_id === next ? "next" : null;
       if (role === null && (lastAt === null || now - lastAt > keep_ms)) {
         this.#byKey.delete(key_id);
         return [];
       }
       const age = (at: number | null) => (at === null ? null : Math.max(0, Math.round(now - at)));
-      return [{ secret, key_id, role, loaded_ms: age(loadedAt), count, refused, idle_ms: age(lastAt) }];
+      const counts = { count, refused, ...(taken > 0 && { taken }) };
+      return [{ secret, key_id, role, loaded_ms: age(loadedAt), ...counts, idle_ms: age(lastAt) }];
     });
   }
 }

@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { type Ran, runProgram } from "../programs.ts";
 import { systemUser } from "../user.ts";
 
 /** The machine as a service is installed on it; a test passes its own. */
@@ -30,22 +31,6 @@ export function thisMachine(): Machine {
   };
 }
 
-export interface Told {
-  status: number;
-  out: string;
-  err: string;
-}
-
-/** Runs one of the system's own programs to its end; status 127 where there is no such program. */
-export async function tell({ path }: Machine, [program = "", ...args]: string[]): Promise<Told> {
-  const found = Bun.which(program, { PATH: path });
-  if (found === null) return { status: 127, out: "", err: `no ${program} on this machine` };
-  const child = Bun.spawn([found, ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: { PATH: path, LC_ALL: "C", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" },
-  });
-  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { status: await child.exited, out, err: err.trim() };
-}
+/** Runs one of the system's own programs to its end, however long: stopping a service waits for its script. Status 127 where there is no such program. */
+export const tell = ({ path }: Machine, command: string[]): Promise<Ran> =>
+  runProgram(command, { path, env: { PATH: path, SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" }, timeout: null });

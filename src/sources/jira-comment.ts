@@ -40,6 +40,9 @@ export const jiraComment: Comment<ReturnType<typeof fields>> = {
 
   found: ({ text }, marker) => text.includes(marker),
 
+  // https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
+  tokenLife: (entry) => (apiOf(entry) === "cloud" ? 365 * 86_400_000 : null),
+
   judge: judgeComment,
   probes: jiraProbes,
 };

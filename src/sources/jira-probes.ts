@@ -9,6 +9,7 @@ export function jiraProbes(entry: Options): TrackerProbe[] {
   const rest = `${entry.base_url ?? entry.site}/rest/api/${isCloud ? 3 : 2}`;
   const ask = (path: string) => ({ method: "GET", url: `${rest}/${path}`, ...asWhom(entry) }) as const;
   return [
+    ...(isCloud ? baseProbe(entry) : []),
     {
       finding: isCloud ? "jira-site-email-mismatch" : "tracker-credentials-refused",
       ask: ask("myself"),
@@ -25,6 +26,25 @@ export function jiraProbes(entry: Options): TrackerProbe[] {
           ? "the token's account administers Jira"
           : null,
       fix: "use the token of an account that may only browse and comment in the projects that build",
+    },
+  ];
+}
+
+/** Asks the site for its cloud id, which everybody may, and compares it with the one in `base_url`. */
+function baseProbe({ site, base_url }: Options): TrackerProbe[] {
+  const [, id = null] = /\/ex\/jira\/([^/]+)$/.exec(base_url ?? "") ?? [];
+  if (base_url === undefined || id === null) return [];
+  return [
+    {
+      finding: "jira-base-differs",
+      ask: { method: "GET", url: `${site}/_edge/tenant_info`, headers: { Accept: "application/json" } },
+      fault({ status, text }) {
+        const own = status === 200 ? at(objectIn(text), "cloudId") : null;
+        return typeof own === "string" && own !== id
+          ? `base_url names another cloud id than the site has: ${own}`
+          : null;
+      },
+      fix: "write https://api.atlassian.com/ex/jira/ and the cloud id that the site has into comment.base_url",
     },
   ];
 }

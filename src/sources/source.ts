@@ -51,7 +51,11 @@ export interface Sample {
 /** What `doctor` asks a tracker, and which of its findings a fault is. */
 export interface TrackerProbe extends Probe {
   finding:
-    "tracker-credentials-refused" | "jira-site-email-mismatch" | "jira-token-too-strong" | "youtrack-token-too-strong";
+    | "tracker-credentials-refused"
+    | "jira-site-email-mismatch"
+    | "jira-base-differs"
+    | "jira-token-too-strong"
+    | "youtrack-token-too-strong";
   fix: string;
 }
 
@@ -71,6 +75,8 @@ export interface Comment<Options extends z.ZodObject = z.ZodObject> {
   judge(reply: Reply): Verdict;
   /** Asks, without posting, whether the credentials are taken and whether they may do more than comment. */
   probes?(options: z.output<Options>): TrackerProbe[];
+  /** The most milliseconds for which a token of this tracker lives, where it sets a bound and does not tell the day. */
+  tokenLife?(options: z.output<Options>): number | null;
 }
 
 /** What every tracker's `reconcile` takes beside the account it asks as; without a token of its own it is the comment's. */

@@ -1,9 +1,11 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Archive } from "../core/archive.ts";
 import { MeshError } from "../core/error.ts";
 import type { Secret } from "../core/secret.ts";
 import type { StoreUrl } from "../core/store-url.ts";
 import type { Way } from "../http.ts";
+import type { Survey } from "./redis/survey.ts";
 import type { GatewayPlace } from "./remote.ts";
 import type { NodeStore, OperatorStore, Store } from "./store.ts";
 
@@ -40,6 +42,34 @@ export async function openForNode(place: StorePlace): Promise<NodeStore> {
 export async function openForCommand(place: StorePlace): Promise<NodeStore & OperatorStore> {
   refuseNode(place);
   return (await openHere(place)).store;
+}
+
+/** Opens the store like `openForCommand`, but makes none where there is none: then it throws `unavailable`. */
+export async function openToLook(place: StorePlace): Promise<NodeStore & OperatorStore> {
+  const { store } = place;
+  if (store.kind === "sqlite" && isMissing(store.path)) {
+    throw new MeshError("unavailable", `there is no store at ${store.path} yet`, {
+      hint: "start the gateway: meshmac serve",
+    });
+  }
+  return await openForCommand(place);
+}
+
+/** Whether there is nothing at this path; where we may not look, opening says so. */
+function isMissing(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (fault) {
+    return fault instanceof Error && "code" in fault && fault.code === "ENOENT";
+  }
+}
+
+/** Looks at the Redis that the configuration names, fit or not; null where the store is none. Throws `unavailable` and `permission`. */
+export async function openSurvey({ store, pool, store_password }: StorePlace): Promise<Survey | null> {
+  if (store.kind !== "redis") return null;
+  const { surveyRedis } = await import("./redis/survey.ts");
+  return await surveyRedis({ url: store, pool, password: store_password });
 }
 
 /** A store, and whether this process may send by itself what stands in it: `own` is null where a gateway owns the file. */

@@ -397,6 +397,8 @@ export interface OperatorStore {
   alerts(): Promise<AlertRow[]>;
   /** What every gateway of the last 31 days has said of its secrets, at most 500 of them. */
   uses(): Promise<TallyRow[]>;
+  /** Takes the place of what this gateway, or whoever else sent something with a secret, said before. */
+  tally(gateway: string, uses: Use[]): Promise<void>;
   /** Every destination that is not both well and idle, by name. */
   destinations(): Promise<DestinationRow[]>;
   /** The posts about a run or a report, oldest state first; null while a state of it waits to be expanded. */
@@ -439,8 +441,6 @@ export interface Store extends NodeStore, OperatorStore {
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;
-  /** Takes the place of what this gateway said before of its secrets. */
-  tally(gateway: string, uses: Use[]): Promise<void>;
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */
   alert(key: string, what: "open" | "resolve", opened_with?: string): Promise<boolean>;

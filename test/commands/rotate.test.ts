@@ -153,3 +153,51 @@ test("a calendar names secrets that there are", async () => {
   expect(code).toBe(78);
   expect(err).toContain('did you mean "jira/inbound.token"');
 });
+
+/** What `status --json` says of one secret. */
+async function stands(folder: Folder, secret: string) {
+  const { out } = await rotate(folder, ["status", secret, "--json"]);
+  return JSON.parse(out).secrets[0];
+}
+
+test("what is staged already becomes an incident, with its value, and stays one", async () => {
+  using folder = new Folder();
+  houseOf(folder);
+  await rotate(folder, ["start", "jira/inbound.token"]);
+  const before = await stands(folder, "jira/inbound.token");
+  expect(before).toMatchObject({ window_ms: day, next: { reason: "planned" } });
+
+  const raised = await rotate(folder, ["start", "jira/inbound.token", "--reason", "incident"]);
+  expect(raised.code).toBe(0);
+  expect(raised.out).toContain("an incident now: the window is 0");
+  expect(raised.out).toContain("does not wait until the old one is quiet");
+  const after = await stands(folder, "jira/inbound.token");
+  expect(after).toMatchObject({ window_ms: 0, window_over: true });
+  expect(after.next).toMatchObject({ key_id: before.next.key_id, reason: "incident" });
+
+  for (const reason of ["incident", "staff", "planned"]) {
+    const again = await rotate(folder, ["start", "jira/inbound.token", "--reason", reason]);
+    expect(again.out).toContain("staged already");
+    expect(again.out).toContain("nothing was changed");
+    expect((await stands(folder, "jira/inbound.token")).next).toMatchObject({ reason: "incident" });
+  }
+});
+
+test("all that one person knew becomes an incident, staged or not, and a repeat says the same order", async () => {
+  using folder = new Folder();
+  houseOf(folder, { rotation: { owner: "rene" } });
+  await rotate(folder, ["start", "jira/rest.token", "--stdin"], "jira-rest-canary-5566778899\n");
+  const all = ["start", "--all", "--owner", "rene", "--reason"];
+  await rotate(folder, [...all, "staff"]);
+  expect((await stands(folder, "jira/inbound.token")).next.reason).toBe("staff");
+  const first = await rotate(folder, [...all, "incident", "--json"]);
+  const second = await rotate(folder, [...all, "incident", "--json"]);
+  const secrets = (said: string): JsonObject[] => JSON.parse(said).secrets;
+  expect(secrets(first.out)).toMatchObject([
+    { secret: "jira/inbound.token", fresh: false, raised: true },
+    { secret: "jira/rest.token", fresh: false, raised: true },
+  ]);
+  expect(secrets(second.out)).toEqual(secrets(first.out).map((one) => ({ ...one, raised: false })));
+  for (const name of ["jira/inbound.token", "jira/rest.token"])
+    expect(await stands(folder, name)).toMatchObject({ window_ms: 0, next: { reason: "incident" } });
+});

@@ -1,11 +1,14 @@
-import { chmodSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createToken, writeSecret } from "../../src/secrets.ts";
+import { stage } from "../../src/secrets/shelf.ts";
 import { openTelegram } from "../fakes/telegram.ts";
-import { openJira, openYouTrack, type TrackerOptions } from "../fakes/tracker.ts";
+import { clouds, openJira, openYouTrack, type TrackerOptions } from "../fakes/tracker.ts";
 import { openEdge } from "./edge.ts";
 import { claimed, expandAll, laneOf, leaseOf, leased, queue, rulesOf } from "../stores/conformance/given.ts";
 import { brokenNodes } from "./broken-nodes.ts";
+import { brokenStores } from "./broken-stores.ts";
+import { script } from "./node.ts";
 import type { Ward } from "./ward.ts";
 
 /** For each finding, what breaks exactly that thing. */
@@ -22,8 +25,22 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   },
   "token-padded": (ward) => writeSecret(ward.secretsDir, "jira/inbound.token", `${createToken()} `),
   "token-literal-secret": (ward) => writeSecret(ward.secretsDir, "jira/inbound.token", "secret"),
+  "token-age": (ward) => agedBy(ward, "admin/api.token", 91),
+  "token-expires": (ward) => {
+    ward.change("rotation.secrets", { "jira/rest.token": { every: "400d" } });
+    agedBy(ward, "jira/rest.token", 352);
+  },
+  "rotation-unfinished"(ward) {
+    const at = Date.now() - 26 * 3_600_000;
+    const files = [join(ward.secretsDir, "jira/inbound.token")];
+    stage({ name: "jira/inbound.token", files, top: ward.secretsDir }, [createToken()], { at, reason: "planned" });
+  },
+
   "hook-shared": (ward) =>
     ward.change("chats.again", { kind: "mattermost", url: "mattermost/builds.url", states: ["dead"] }),
+
+  "duplicate-sender": (ward) =>
+    void script(ward, "tell.sh", "curl -d '{}' https://chat.acme.example/hooks/abcdefghijklmnopqrstuvwxyz\n"),
 
   "disk-low": (ward) => void (ward.over = { space: () => Promise.resolve({ free: 5e8, total: 5e11 }) }),
 
@@ -60,6 +77,12 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
 
   "tracker-credentials-refused": (ward) => youtrackIn(ward, { authorization: "Bearer another" }),
   "jira-site-email-mismatch": (ward) => jiraIn(ward, { authorization: "Basic c29tZWJvZHk6ZWxzZQ==" }),
+  async "jira-base-differs"(ward) {
+    const right = `${ward.jira.url}/ex/jira/${clouds[0]}`;
+    ward.change("sources.jira.comment", { base_url: right });
+    if ((await ward.ids()).length > 0) throw new Error("the right cloud id is no finding");
+    ward.change("sources.jira.comment", { base_url: `${ward.jira.url}/ex/jira/${clouds[1]}` });
+  },
   "jira-token-too-strong": (ward) => jiraIn(ward, { admin: true }),
   "youtrack-token-too-strong": (ward) => youtrackIn(ward, { admin: true }),
   "chat-credentials-refused"(ward) {
@@ -92,6 +115,8 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
   "sender-list-old": (ward) =>
     ward.beat({ sender_lists: [{ name: "atlassian", fetched_at: Date.now() - 8 * 86_400_000 }] }),
 
+  "chat-hook-unproven": (ward) =>
+    writeSecret(ward.secretsDir, "mattermost/builds.url", "https://chat.acme.example/hooks/zyxwvutsrqponmlkjihgfedcba"),
   "chat-hook-dead": (ward) => refused(ward, "chat:builds", "config"),
   "tracker-comment-forbidden": (ward) => refused(ward, "comment:jira", "config"),
   "destination-failing": (ward) => refused(ward, "chat:builds", "failures"),
@@ -122,8 +147,15 @@ export const broken: Record<string, (ward: Ward) => void | Promise<void>> = {
     await ward.beat();
   },
 
+  ...brokenStores,
   ...brokenNodes,
 };
+
+/** Makes a secret's file as old as that many days. */
+export function agedBy(ward: Ward, secret: string, days: number): void {
+  const at = Date.now() / 1000 - days * 86_400;
+  utimesSync(join(ward.secretsDir, secret), at, at);
+}
 
 const emptySpool = { waiting: 0, bytes: 0, oldest_ms: null, refused: 0, fault: null, away: false };
 const dated = (ms: number) => new Response("ok", { headers: { Date: new Date(ms).toUTCString() } });

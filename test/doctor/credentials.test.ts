@@ -34,7 +34,8 @@ describe("a chat", () => {
     async (_, column) => {
       const far = column.open();
       open.push(() => far[Symbol.dispose]());
-      expect(await foundOf(far)).toEqual([]);
+      const known = asked.includes(column.name) || Object.keys(far.texts).length === 0;
+      expect(await foundOf(far)).toEqual(known ? [] : ["chat-hook-unproven"]);
       expect(far.shown()).toEqual([]);
       expect(far.faults).toEqual([]);
       expect(far.requests.length).toBe(asked.includes(column.name) ? 1 : 0);

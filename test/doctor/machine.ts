@@ -1,4 +1,5 @@
-import type { Machine, Ran } from "../../src/doctor/machine.ts";
+import type { Machine } from "../../src/doctor/machine.ts";
+import type { Ran } from "../../src/programs.ts";
 
 /** What a Mac's own programs answer, by their command line; changed by a test to what it would be on an ill one. */
 export type Answers = Record<string, Partial<Ran>>;
@@ -15,6 +16,7 @@ export const wellMachine = (home: string, answers: Answers = {}, over: Partial<M
   },
   room: async () => ({ bytes_free: 200 * 2 ** 30, inodes: 1_000_000, inodes_free: 900_000 }),
   knock: async (host) => ({ address: host, connects: true }),
+  sockets: async () => [],
   ...over,
 });
 

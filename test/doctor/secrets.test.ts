@@ -82,6 +82,7 @@ test.each([
 ] as const)("hooks: %s", async (_, more, text, ids) => {
   const ward = await admitted();
   if (text) writeSecret(ward.secretsDir, "mattermost/again.url", text);
+  if (text) await ward.proves("mattermost/again.url", "gate-2/4712");
   ward.change("chats.again", { kind: "mattermost", url: "mattermost/builds.url", ...more });
   expect(await ward.ids()).toEqual([...ids]);
 });

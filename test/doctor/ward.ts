@@ -6,7 +6,7 @@ import { outboundOptions } from "../../src/core/outbound.ts";
 import { isObject, type Json, type JsonObject } from "../../src/core/json.ts";
 import type { Role, Scene } from "../../src/doctor/check.ts";
 import { examine } from "../../src/doctor/doctor.ts";
-import { createToken, writeSecret } from "../../src/secrets.ts";
+import { createToken, openVault, writeSecret } from "../../src/secrets.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { Store } from "../../src/stores/store.ts";
 import { openJira, type Tracker } from "../fakes/tracker.ts";
@@ -38,6 +38,7 @@ export class Ward {
     ward.store = await openSqlite({ path: join(ward.dir, "meshmac.db"), state_dir: ward.dir, now });
     await ward.store.publish(rulesOf());
     await ward.beat();
+    await ward.proves("mattermost/builds.url");
     return ward;
   }
 
@@ -45,6 +46,13 @@ export class Ward {
   beat(facts: Record<string, Json> = {}, gateway = "gate-1/4711"): Promise<void> {
     const usual = { version: "0.1.0", sends: true, sending: 0, durability: this.store.about.durability, notes: [] };
     return this.store.beat(gateway, { ...usual, ...facts });
+  }
+
+  /** Shows that a post was taken with the value that this secret has now. */
+  async proves(secret: string, gateway = "gate-1/4711"): Promise<void> {
+    const key_id = openVault(this.secretsDir).keyId(secret);
+    const use = { secret, key_id, role: "current" as const, loaded_ms: 0, count: 1, refused: 0, idle_ms: 0, taken: 1 };
+    await this.store.tally(gateway, [use]);
   }
 
   /** Changes keys of one section of the file, as `sources.jira`. */
@@ -66,6 +74,7 @@ export class Ward {
       file: "meshmac.config.yaml",
       role: this.role,
       store: () => Promise.resolve(this.store),
+      survey: () => Promise.resolve(null),
       env: {},
       platform: "linux",
       machine: wellMachine(this.dir),

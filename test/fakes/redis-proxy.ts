@@ -6,6 +6,10 @@ export interface RedisProxy {
   readonly dropped: number;
   /** Lets the next command through, and breaks the line instead of passing its reply on. */
   dropNextReply(): void;
+  /** Rewrites every reply from now on; it must stay as long as it is. */
+  rewrite(reply: (text: string) => string): void;
+  /** Holds every reply back for so many milliseconds from now on. */
+  delay(ms: number): void;
   stop(): Promise<void>;
 }
 
@@ -13,6 +17,8 @@ export interface RedisProxy {
 export async function startProxy(to: number): Promise<RedisProxy> {
   let dropping = false;
   let dropped = 0;
+  let rewritten = (text: string) => text;
+  let late = 0;
   const open = new Set<Socket>();
   const server: Server = createServer((client) => {
     const redis = connect(to, "127.0.0.1");
@@ -29,7 +35,9 @@ export async function startProxy(to: number): Promise<RedisProxy> {
     }
     client.on("data", (data) => redis.write(data));
     redis.on("data", (data) => {
-      if (!dropping) return void client.write(data);
+      const passed = Buffer.from(rewritten(data.toString("latin1")), "latin1");
+      if (!dropping && late > 0) return void setTimeout(() => client.write(passed), late);
+      if (!dropping) return void client.write(passed);
       dropping = false;
       dropped++;
       close();
@@ -46,6 +54,8 @@ export async function startProxy(to: number): Promise<RedisProxy> {
     dropNextReply() {
       dropping = true;
     },
+    rewrite: (reply) => void (rewritten = reply),
+    delay: (ms) => void (late = ms),
     async stop() {
       for (const socket of open) socket.destroy();
       await new Promise((resolve) => void server.close(resolve));

@@ -38,6 +38,9 @@ export interface TrackerOptions {
   admin?: boolean;
 }
 
+/** The cloud id of the site, and that of another one. */
+export const clouds = ["0f3b6c1a-0000-4000-8000-000000000012", "9d2e4f70-0000-4000-8000-000000000034"] as const;
+
 /** Jira Cloud's REST v3, or Data Center's v2: Basic and Atlassian Document Format, or Bearer and a string of wiki markup. */
 export function openJira({
   api = "cloud",
@@ -48,6 +51,13 @@ export function openJira({
   return openTracker(options, {
     route,
     account: {
+      ...(api === "cloud" && {
+        // The same API by the way of api.atlassian.com, which goes by the cloud id in the path.
+        ...Object.fromEntries(clouds.map((id) => [`/ex/jira/${id}${rest}/myself`, () => json(200, { active: true })])),
+        ...Object.fromEntries(
+          clouds.map((id) => [`/ex/jira/${id}${rest}/mypermissions`, () => json(200, { permissions: {} })]),
+        ),
+      }),
       [`${rest}/myself`]: () => json(200, { accountId: "5b10ac8d82e05b22cc7d4ef5", active: true }),
       [`${rest}/mypermissions`](admin, query) {
         const key = query.get("permissions") ?? "";
@@ -55,6 +65,7 @@ export function openJira({
         return json(200, { permissions: { [key]: { id: "0", key, type: "GLOBAL", havePermission: admin } } });
       },
     },
+    ...(api === "cloud" && { open: { "/_edge/tenant_info": () => json(200, { cloudId: clouds[0] }) } }),
     scheme: api === "cloud" ? /^Basic [A-Za-z0-9+/]+=*$/ : /^Bearer \S+$/,
     refuse: (status, why) => json(status, { errorMessages: [why], errors: {} }),
     make(body) {
@@ -143,6 +154,8 @@ interface Dialect {
   route: RegExp;
   /** What may be asked of the token's own account, by path. */
   account?: Record<string, (admin: boolean, query: URLSearchParams) => Answered>;
+  /** What everybody may ask, by path. */
+  open?: Record<string, () => Answered>;
   scheme: RegExp;
   refuse(status: number, why: string): Answered;
   /** Checks a body and answers its text; throws what is wrong with it. */
@@ -164,6 +177,8 @@ function openTracker(
   const service = (request: Received): Answered => {
     const issue = decodeURIComponent(dialect.route.exec(request.path)?.[1] ?? "");
     const as = request.headers.get("authorization") ?? "";
+    const anybody = request.method === "GET" && as === "" ? dialect.open?.[request.path] : undefined;
+    if (anybody) return anybody();
     const account = request.method === "GET" ? dialect.account?.[request.path] : undefined;
     if (issue === "" && !account) return dialect.refuse(404, "no such resource");
     if (authorization === undefined ? !dialect.scheme.test(as) : as !== authorization)

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { openMattermost } from "../fakes/mattermost.ts";
 import { eventually, Household, Process } from "./household.ts";
 
 // What workers say of themselves, read back by a doctor elsewhere in the pool.
@@ -25,6 +26,46 @@ test("two versions of one script are found on either node and on the gateway, un
     await eventually("no difference found", async () => (await house.run(...asked)).code === 0);
   } finally {
     await Promise.all(workers.map((worker) => worker.kill9()));
+  }
+});
+
+test("a chat is unproven until a test post was taken with the value that it has, and again with another one", async () => {
+  using chat = openMattermost();
+  using other = openMattermost();
+  await using house = new Household({ mattermost: chat.url });
+  const unproven = async () => (await house.run("doctor", "--only", "chat-hook-unproven")).code;
+  const serve = await house.serve();
+  expect(await unproven()).toBe(1);
+  expect((await house.run("notify", "--test", "builds")).code).toBe(0);
+  expect(await unproven()).toBe(0);
+  await serve.kill9();
+  expect(await unproven()).toBe(0);
+  house.secret("mattermost/builds.url", other.url);
+  expect(await unproven()).toBe(1);
+  // What a gateway posts proves as much.
+  await house.serve();
+  expect((await house.run("notify", "--workflow", "nightly", "--state", "succeeded")).code).toBe(0);
+  await eventually("the gateway's own post counted", async () => (await unproven()) === 0);
+});
+
+test("a gateway with a store of its own that posts to the same hook is found by either", async () => {
+  using chat = openMattermost();
+  await using house = new Household({ mattermost: chat.url });
+  await using copy = new Household({ mattermost: chat.url });
+  await Promise.all([house.serve(), copy.serve()]);
+  const asked = ["doctor", "--json", "--only", "duplicate-sender,hook-shared"];
+  for (const [here, there] of [
+    [house, copy],
+    [copy, house],
+  ] as const) {
+    const { stdout } = await eventually("the other gateway found", async () => {
+      const answer = await here.run(...asked);
+      return answer.code === 1 ? answer : null;
+    });
+    const found = JSON.parse(stdout).findings;
+    expect(found).toMatchObject([{ id: "duplicate-sender", about: "chats.builds" }]);
+    expect(found[0].says).toContain(there.dir);
+    expect(stdout).not.toContain(chat.url);
   }
 });
 

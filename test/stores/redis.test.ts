@@ -199,6 +199,7 @@ describe("two passwords, for the time of a rotation", () => {
         text,
         keyId: text,
         used: (refused) => void uses.push(`${text} ${refused ? "no" : "yes"}`),
+        taken: () => {},
       })),
     );
     return { secret, uses, set: (...now: string[]) => void (values = now) };

@@ -33,7 +33,7 @@ export async function startFrom(asked: Asked): Promise<void> {
   const subject = subjectNamed(loaded.config, asked.secret ?? "");
   if (!asked.stdin && !isMadeHere(subject) && !look(subject.shelf).next) tellHowToMake(subject, loaded, asked);
   const brought = asked.stdin ? await Bun.stdin.text() : undefined;
-  const { fresh, staged } = await start({
+  const { fresh, raised, staged } = await start({
     config: loaded.config,
     subject,
     brought,
@@ -46,10 +46,9 @@ export async function startFrom(asked: Asked): Promise<void> {
     testimony: await testimonyOf({ ...loaded, subject }),
     now: Date.now(),
   });
-  if (asked.json) return print(JSON.stringify({ fresh, proofs, ...status }));
-  print(
-    `${subject.name}: ${fresh ? "staged" : "staged already"} ${staged.key_id}${fresh ? "" : "; nothing was changed"}`,
-  );
+  if (asked.json) return print(JSON.stringify({ fresh, raised, proofs, ...status }));
+  const otherwise = raised ? `; it is ${nowA[asked.reason]}` : "; nothing was changed";
+  print(`${subject.name}: ${fresh ? "staged" : "staged already"} ${staged.key_id}${fresh ? "" : otherwise}`);
   print(`  the value, not shown here: ${subject.shelf.files.map(nextOf).join(", ")}`);
   print(`  ${howItLives(subject)}`);
   for (const { place, taken, why } of proofs)
@@ -63,6 +62,12 @@ export async function startFrom(asked: Asked): Promise<void> {
   }
 }
 
+const nowA: Record<Reason, string> = {
+  planned: "planned",
+  staff: "now because somebody left",
+  incident: "an incident now: the window is 0",
+};
+
 /** Stages what can be made here, and says what has to be made elsewhere. */
 async function startAll({ config }: Loaded, { owner, reason, json }: Asked): Promise<void> {
   const chosen = inOrder(subjectsOf(config)).filter((subject) => owner === undefined || subject.owner === owner);
@@ -71,25 +76,24 @@ async function startAll({ config }: Loaded, { owner, reason, json }: Asked): Pro
       hint: "rotation.owner, or rotation.secrets.<secret>.owner in the configuration",
     });
   }
-  const done: { secret: string; key_id: string | null; fresh: boolean; next: string }[] = [];
+  const done: { secret: string; key_id: string | null; fresh: boolean; raised: boolean; next: string }[] = [];
   for (const subject of chosen) {
-    if (!isMadeHere(subject)) {
+    if (!isMadeHere(subject) && !look(subject.shelf).next) {
       const how =
         reason === "incident"
           ? urgently(subject)
           : `make it on the other side: meshmac rotate start ${subject.name} --stdin`;
-      done.push({ secret: subject.name, key_id: null, fresh: false, next: how });
+      done.push({ secret: subject.name, key_id: null, fresh: false, raised: false, next: how });
       continue;
     }
-    const { fresh, staged } = await start({ config, subject, reason, now: Date.now() });
-    const how = reason === "incident" && fresh ? urgently(subject) : `meshmac rotate status ${subject.name}`;
-    done.push({ secret: subject.name, key_id: staged.key_id, fresh, next: how });
+    const { fresh, raised, staged } = await start({ config, subject, reason, now: Date.now() });
+    const how = reason === "incident" ? urgently(subject) : `meshmac rotate status ${subject.name}`;
+    done.push({ secret: subject.name, key_id: staged.key_id, fresh, raised, next: how });
   }
   if (json) return print(JSON.stringify({ secrets: done }));
-  for (const [index, { secret, key_id, fresh, next }] of done.entries()) {
-    print(
-      `${index + 1}. ${secret}: ${key_id === null ? "to be brought" : `${fresh ? "staged" : "staged already"} ${key_id}`}`,
-    );
+  for (const [index, { secret, key_id, fresh, raised, next }] of done.entries()) {
+    const staged = `${fresh ? "staged" : "staged already"} ${key_id}${raised ? `; it is ${nowA[reason]}` : ""}`;
+    print(`${index + 1}. ${secret}: ${key_id === null ? "to be brought" : staged}`);
     print(`   ${next}`);
   }
 }

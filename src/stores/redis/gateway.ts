@@ -1,6 +1,5 @@
 import type { Json } from "../../core/json.ts";
 import type { DeliveryNote } from "../../core/records.ts";
-import { keptTallies } from "../../core/use.ts";
 import type {
   ClaimAnswer,
   Expansion,
@@ -79,11 +78,6 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
 
     async beat(gateway: string, facts: Record<string, Json>) {
       await link.call("beat", { gateway, facts: JSON.stringify(facts) });
-    },
-
-    async tally(gateway, uses) {
-      const kept = { keep_ms: keptTallies.ms, gateways: keptTallies.gateways };
-      await link.call("tally", { gateway, uses: JSON.stringify(uses), ...kept });
     },
 
     async note(deliveries: DeliveryNote[]) {

@@ -1,5 +1,5 @@
 import { MeshError } from "../../core/error.ts";
-import { aged } from "../../core/use.ts";
+import { aged, keptTallies } from "../../core/use.ts";
 import { type DeliveryNote, type Mark, type NodeFacts, withdrawn } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
 import { patienceFor } from "../hold.ts";
@@ -139,6 +139,11 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
         const silent_ms = Math.max(0, Number(silent));
         return { gateway: text(gateway), silent_ms, uses: aged(JSON.parse(text(uses)), silent_ms) };
       });
+    },
+
+    async tally(gateway, uses) {
+      const kept = { keep_ms: keptTallies.ms, gateways: keptTallies.gateways };
+      await link.call("tally", { gateway, uses: JSON.stringify(uses), ...kept });
     },
 
     async destinations() {

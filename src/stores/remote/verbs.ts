@@ -59,6 +59,7 @@ export function operatorVerbs({ ask, fetchBytes }: Asking): OperatorStore {
     alerts: async () => (await ask("operator/alerts", {}, wire.alertsSaid)).alerts,
     gateways: async () => (await ask("operator/gateways", {}, wire.gatewaysSaid)).gateways,
     uses: async () => (await ask("operator/uses", {}, usesSaid)).tallies,
+    tally: async (gateway, uses) => void (await ask("operator/tally", { gateway, uses }, wire.done)),
     destinations: async () => (await ask("operator/destinations", {}, wire.destinationsSaid)).destinations,
     posts: async (subject) => (await ask("operator/posts", { subject }, wire.postsSaid)).posts,
     deliveries: async (limit, outcome) =>

@@ -417,6 +417,17 @@ export function operating(open: Open): void {
     );
 
     test(
+      "are also what a command says that sent something",
+      withStore(open, async ({ node }) => {
+        const use = useOf({ secret: "mattermost/builds.url", count: 1, refused: 0, taken: 1 });
+        for (let time = 0; time < 2; time++) await node.tally("mac-07/notify mattermost/builds.url", [use]);
+        expect(await node.uses()).toMatchObject([
+          { gateway: "mac-07/notify mattermost/builds.url", uses: [{ key_id: use.key_id, count: 1, taken: 1 }] },
+        ]);
+      }),
+    );
+
+    test(
       "are kept of the last 500 gateways",
       withStore(open, async ({ store, node }) => {
         for (let n = 0; n < 505; n++) await store.tally(`mac-07/${n}`, []);
