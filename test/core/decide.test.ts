@@ -332,12 +332,12 @@ describe("debounce", () => {
   const labelled: Door = { build_when: [{ labels: ["ci-build"] }] };
 
   test("calls off what waits where the issue left, with the reason for which it is ignored", () => {
-    const ignored = 'no build_when entry matched: status is "To Do", wanted "Building"';
+    const reason = 'no build_when entry matched: status is "To Do", wanted "Building"';
     expect(judged({ status: ["To Do"] })).toEqual({
-      ignored,
+      ignored: reason,
       callOff: 'issue withdrawn: status is "To Do", wanted "Building"',
     });
-    expect(decide(moved({ status: ["To Do"] }), door(), given)).toEqual({ ignored });
+    expect(decide(moved({ status: ["To Do"] }), door(), given)).toEqual({ ignored: reason });
   });
   test("yields to cancel_when, and to a dry run", () => {
     expect(judged({ status: ["To Do"] }, { cancel_when: [{ status: ["To Do"] }] })).toHaveProperty("withdraw");
