@@ -17,7 +17,7 @@ import type { TallyRow } from "../core/use.ts";
 
 // The store port. Every verb is one atomic step, checks the fence itself, and carries a handle that makes a repeat harmless:
 // accept the run_id · lease the token · log the offset · finish and renew (run, attempt) · report (subject, state) ·
-// expand the event id · settle the claim. All times are epoch milliseconds of the store's own clock, but `seen_at`.
+// expand the event id · settle the claim · callOff finds nothing more to end. All times are epoch milliseconds of the store's own clock, but `seen_at`.
 
 /** How long a call may block for something to happen; the signal ends the wait at once (the call then answers as if time were up). */
 export interface Wait {

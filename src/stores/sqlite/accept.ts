@@ -1,7 +1,7 @@
 import { type Mark, type Task, withdrawn } from "../../core/records.ts";
 import type { Accepted, Entry } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
-import { saysTheSame, type Waiting, type WaitingRun } from "./later.ts";
+import { type Debounced, saysTheSame, type Waiting, type WaitingRun } from "./later.ts";
 import type { Changes } from "./run.ts";
 
 // A mark outlives its window by a day: a sender's clock, or ours, may be wrong by that much.
@@ -51,7 +51,7 @@ export function accepting(inside: Inside, { tell, end, drop }: Changes, { waitin
   }
 
   /** A move that comes while the one before it waits takes its place, and is found under its run from then on. */
-  function takePlace(run: WaitingRun, entry: Required<Pick<Entry, "debounce">> & Entry): Accepted {
+  function takePlace(run: WaitingRun, entry: Debounced): Accepted {
     const { task, marks, seen_at } = entry;
     const { run_id } = run;
     for (const key of replace(run, entry)) forget.run(digestOf(key), run_id);

@@ -14,7 +14,8 @@ export interface WaitingRun {
   intents: string | null;
 }
 
-type Debounced = Required<Pick<Entry, "debounce">> & Entry;
+/** An entry that waits for a later move of its issue. */
+export type Debounced = Required<Pick<Entry, "debounce">> & Entry;
 
 /** Makes what is done with runs that wait out their `debounce`, and the verb `callOff`. */
 export function waiting({ db, now }: Inside, { end }: Pick<Changes, "end">) {
