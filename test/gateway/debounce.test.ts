@@ -148,6 +148,19 @@ describe("behind the spool", () => {
     expect(run).toMatchObject({ state: "queued", reason: null });
   });
 
+  test("a later move takes its place although the wait was over before the store came back", async () => {
+    const { faults, wrap } = faulty();
+    let ahead = 0;
+    const now = () => Date.now() + ahead;
+    await using house = await openGatehouse({ jira: { ...debounced, debounce: "1m" }, wrap, now });
+    faults.away = true;
+    for (const body of [onBranch("a"), onBranch("b")]) await house.deliver(body);
+    ahead = 10 * 60_000;
+    faults.away = false;
+    await eventually("an empty spool", () => house.server.spool().waiting === 0);
+    expect((await runsOf(house)).map(({ ref, state }) => [ref, state])).toEqual([["b", "queued"]]);
+  });
+
   test("moves above the rate go into the run that waits", async () => {
     await using house = await openGatehouse({ jira: { ...debounced, rate: "2/s" } });
     const answers = [];
