@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { join } from "node:path";
 import { Folder } from "../config/folder.ts";
 import { eventually, openGatehouse, wanted } from "../gateway/gatehouse.ts";
+
+setDefaultTimeout(60_000); // every explanation is a process of its own
 
 const main = join(import.meta.dir, "../../commands/main.ts");
 const token = "jira-inbound-0123456789abcdef0123456789";
