@@ -182,13 +182,14 @@ const longestListing = 2 * 1024 * 1024; // a page of comments, in which we look 
 const neverSent =
   /^(ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_\w+|DNS\w*|ENOENT|ENETUNREACH|EHOSTUNREACH|FailedToOpenSocket|EPROTO|invalid_request|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+|CERT_\w+|ERR_TLS_\w+|HOSTNAME_MISMATCH|INVALID_\w+)$/;
 
-interface Tls {
+export interface Tls {
   ca?: string;
   cert?: string;
   key?: string;
 }
 
-async function tlsOf({ ca_file, client_cert, client_key }: Way): Promise<Tls> {
+/** Reads the certificates and the key of a way; throws what reading a file throws. */
+export async function tlsOf({ ca_file, client_cert, client_key }: Way): Promise<Tls> {
   const [ca, cert, key] = await Promise.all([ca_file, client_cert, client_key].map(read));
   return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }

@@ -5,7 +5,7 @@ import { plain } from "../runs/text.ts";
 
 /** What people read: verified or not, what was seen, which entry held or did not and why, and what would be queued. */
 export function describe(source: string, explained: Explained): string {
-  const { outcome, reason, hint, facts, clauses, task, marks, report } = explained;
+  const { outcome, reason, hint, facts, clauses, task, marks, report, debounce_ms, calls_off } = explained;
   const lines = [
     ["verified", verified(explained)],
     ...(facts ? seen(facts) : []),
@@ -14,6 +14,7 @@ export function describe(source: string, explained: Explained): string {
       `${holds ? "holds" : "does not hold"}  ${JSON.stringify(entry)}${misses.map((miss) => `\n${indent}${miss}`).join("")}`,
     ]),
     ["outcome", reason === null ? outcome : `${outcome}: ${reason}`],
+    ...(calls_off ? [["would end", "the run of this issue that still waits out its debounce, if one does"]] : []),
     ...(hint === null ? [] : [["hint", hint]]),
     ...(task
       ? [
@@ -23,6 +24,9 @@ export function describe(source: string, explained: Explained): string {
             "would queue",
             `${task.script} in lane ${task.lane}, ref ${task.ref}${task.repo_url && `, ${task.repo_url}`}`,
           ],
+          ...(debounce_ms === null
+            ? []
+            : [["would wait", `${humanDuration(debounce_ms)} for a later move of the issue, which takes its place`]]),
           ...Object.entries(task.params).map(([name, value]) => [`param ${name}`, value]),
         ]
       : []),

@@ -3,10 +3,12 @@ import { basename, dirname, join } from "node:path";
 import { readRecorded } from "../../fixtures/recorded.ts";
 import { isConfigured, type Loaded } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
+import type { Way } from "../../src/http.ts";
+import { checkKeyFile } from "../../src/secrets.ts";
 import { isLoopback } from "../../src/core/units.ts";
 import type { Case } from "../../src/probe/case.ts";
 import { recordedCases } from "../../src/probe/recorded.ts";
-import { type Target, targetOfKind, targetsOf } from "../../src/probe/target.ts";
+import { kindFrom, kinds, type Target, targetOfKind, targetsOf } from "../../src/probe/target.ts";
 import { configured } from "../runs/open.ts";
 
 /** The flags of `meshmac probe` as they were typed. */
@@ -18,6 +20,10 @@ export interface Asked {
   self?: boolean | undefined;
   header?: string | undefined;
   "token-file"?: string | undefined;
+  "ca-file"?: string | undefined;
+  "client-cert"?: string | undefined;
+  "client-key"?: string | undefined;
+  proxy?: string | undefined;
   outbound?: boolean | undefined;
   send?: boolean | undefined;
   junit?: string | undefined;
@@ -35,13 +41,18 @@ export function checkFlags(asked: Asked): void {
     const other = asked[mode] ? others.find((flag) => asked[flag] !== undefined && asked[flag] !== false) : undefined;
     if (other) throw wrong(`--${mode} takes no --${other}`);
   };
-  mixed("self", ["url", "fixtures", "header", "token-file", "outbound", "config"]);
-  mixed("outbound", ["url", "fixtures", "header", "token-file", "source", "junit"]);
+  const way = ["ca-file", "client-cert", "client-key", "proxy"] as const;
+  mixed("self", ["url", "fixtures", "header", "token-file", "outbound", "config", ...way]);
+  mixed("outbound", ["url", "fixtures", "header", "token-file", "source", "junit", ...way]);
+  if ((asked["client-cert"] === undefined) !== (asked["client-key"] === undefined))
+    throw wrong("--client-cert goes with --client-key");
   if (asked.header !== undefined && asked["token-file"] === undefined) throw wrong("--header goes with --token-file");
   if (asked["token-file"] !== undefined) {
     if (asked.config !== undefined) throw wrong("--config takes no --token-file", "the configuration names the token");
-    if (asked.url === undefined || asked.source === undefined)
-      throw wrong("--token-file goes with --url and --source", "such as --url https://gateway.example --source jira");
+    if (asked.url === undefined)
+      throw wrong("--token-file goes with --url", "such as --url https://gateway.example/jira/openclaw");
+    if (asked.header !== undefined && !/^[A-Za-z0-9-]{1,64}$/.test(asked.header))
+      throw wrong("--header is the name of a header alone", "such as --header X-Meshmac-Jira-Token");
   }
 }
 
@@ -51,13 +62,18 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
   const file = asked["token-file"];
   if (url !== undefined) checkUrl(url);
   if (file !== undefined) {
+    const kind = source ?? kindFrom({ url: url ?? "", header });
+    if (kind === null)
+      throw wrong("nothing says what kind of source this door has", `add --source: ${kinds.join(", ")}`);
     const secret = (await readText(file)).replace(/\r?\n$/, "");
-    return targetOfKind(source ?? "", { url: url ?? "", header, secret });
+    if (secret === "")
+      throw new MeshError("data", `${JSON.stringify(file)} is empty`, { hint: "put the token into it" });
+    return targetOfKind(kind, { url: url ?? "", header, secret });
   }
   if (url !== undefined && asked.config === undefined && !isConfigured())
     throw wrong(
       "no configuration here",
-      "without one: --source jira --token-file FILE, and --header where it is another",
+      "without one: --token-file FILE, --source KIND, and --header where it is another",
     );
   const loaded = await configured(asked.config);
   const targets = targetsOf(loaded.config, loaded.vault, url ?? originIn(loaded), source);
@@ -67,7 +83,24 @@ export async function targetsFor(asked: Asked): Promise<Target[]> {
   });
 }
 
+/** By which way the gateway is reached. Throws `data`, `permission` or `config` where a file of it cannot be used, `usage` for a proxy that is none. */
+export async function wayOf(asked: Asked): Promise<Way> {
+  const { "ca-file": ca_file, "client-cert": client_cert, "client-key": client_key, proxy } = asked;
+  for (const file of [ca_file, client_cert]) if (file !== undefined) await readText(file);
+  if (client_key !== undefined) checkKeyFile(client_key);
+  if (proxy !== undefined && !/^https?:$/.test(URL.parse(proxy)?.protocol ?? ""))
+    throw wrong("--proxy expects the URL of a proxy", "such as --proxy http://proxy.example:3128");
+  return {
+    ...(ca_file !== undefined && { ca_file }),
+    ...(client_cert !== undefined && { client_cert }),
+    ...(client_key !== undefined && { client_key }),
+    ...(proxy !== undefined && { proxy }),
+    allow_http: false,
+  };
+}
+
 function checkUrl(url: string): void {
+  if (!/^[a-z]+:\/\//i.test(url)) throw wrong("--url begins with https://", `such as --url https://gateway.example`);
   const parsed = URL.parse(url);
   if (parsed?.protocol === "http:" && !isLoopback(parsed.hostname))
     throw wrong(

@@ -1,4 +1,5 @@
 import { MeshError } from "../../src/core/error.ts";
+import { tlsOf, type Way } from "../../src/http.ts";
 import { setLogLevel } from "../../src/log.ts";
 import type { Case, Result, Send } from "../../src/probe/case.ts";
 import { junitOf } from "../../src/probe/junit.ts";
@@ -8,7 +9,7 @@ import { send } from "../../src/probe/send.ts";
 import { smokeCases } from "../../src/probe/smoke.ts";
 import type { Target } from "../../src/probe/target.ts";
 import { print } from "../args.ts";
-import { type Asked, checkFlags, exchangesIn, targetsFor } from "./asked.ts";
+import { type Asked, checkFlags, exchangesIn, targetsFor, wayOf } from "./asked.ts";
 import { describe } from "./text.ts";
 
 /** Does what the flags ask and returns the exit status: 0, or 1 where an answer differs. */
@@ -37,22 +38,24 @@ async function ownResults(asked: Asked): Promise<Result[]> {
 }
 
 async function farResults(asked: Asked): Promise<Result[]> {
-  const targets = await targetsFor(asked);
+  const [targets, way] = [await targetsFor(asked), await wayOf(asked)];
   const cases =
-    asked.fixtures === undefined ? await casesOf(targets, asked) : await exchangesIn(asked.fixtures, targets);
-  return await runCases(cases, (knock) => send(knock, Bun.sleep));
+    asked.fixtures === undefined ? await casesOf(targets, asked, way) : await exchangesIn(asked.fixtures, targets);
+  return await runCases(cases, (knock) => send(knock, Bun.sleep, way));
 }
 
-async function casesOf(targets: readonly Target[], { suite }: Asked): Promise<Case[]> {
+async function casesOf(targets: readonly Target[], { suite }: Asked, way?: Way): Promise<Case[]> {
   // No issue that a probe asked about within the last minute, whose marks may still stand.
   const number = 100_000 + Math.floor(Math.random() * 900_000);
   const cases = suite === "security" ? [] : targets.flatMap((target) => smokeCases(target, number));
   if (suite === "smoke") return cases;
   const { securityCases, serverCases } = await import("../../src/probe/security.ts");
+  const tls = way && (await tlsOf(way));
   return [
     ...cases,
     ...targets.flatMap((target) => securityCases(target, number + 1)),
-    ...targets.slice(0, 1).flatMap((target) => serverCases(target, number + 2)),
+    // Through a proxy these would ask the proxy.
+    ...(way?.proxy === undefined ? targets.slice(0, 1).flatMap((target) => serverCases(target, number + 2, tls)) : []),
   ];
 }
 

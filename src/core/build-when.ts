@@ -52,12 +52,33 @@ export function judgeEntries(entries: readonly BuildWhen[], move: Move): Verdict
   });
 }
 
-const missPrefix = "no build_when entry matched: ";
+/**
+ * Says whether a move tells that its issue is not to be built any more: for every entry it changed a value of the issue to one
+ * that the entry does not want, or names such a value where the body does not say what changed. A comment says nothing of it, nor
+ * does an edit of the summary that was sent before the issue moved and came after.
+ */
+export const leaves = (entries: readonly BuildWhen[], move: Move): boolean =>
+  entries.every((entry) => contradicts(ruleOf(entry), move));
+
+function contradicts({ facts, changed, where }: Rule, move: Move): boolean {
+  const { touched } = move;
+  const isOther = (wanted: Words, seen: string[], fields: string[]) =>
+    !holds(wanted, seen) && (touched ? touched.some((field) => fields.includes(fold(field))) : seen.length > 0);
+  return (
+    facts.some(([key, wanted, seen, fields]) => isOther(wanted, seen(move), [key, ...fields])) ||
+    changed.some(([, name, wanted]) =>
+      Object.entries(move.changed).some(([field, values]) => fold(field) === name && !holds(wanted, values)),
+    ) ||
+    where.some(([path, wanted]) => isOther(wanted, seenAt(move, path), [fold(fieldOf(path) ?? path)]))
+  );
+}
+
+export const missPrefix = "no build_when entry matched: ";
 
 /** One entry, with its names folded once. */
 interface Rule {
   event: Words | undefined;
-  facts: [key: string, words: Words, seen: (move: Move) => string[]][];
+  facts: [key: string, words: Words, seen: (move: Move) => string[], fields: string[]][];
   changed: [field: string, folded: string, words: Words][];
   where: [path: string, words: Words][];
   /** Fields that a change of the issue must touch for this entry; empty where it names none. */
@@ -90,7 +111,7 @@ function makeRule(entry: BuildWhen): Rule {
   const rule: Rule = { event: entry.event && words(entry.event), facts: [], changed: [], where: [], fields: new Set() };
   const fact = (key: string, named: string[] | undefined, seen: (move: Move) => string[], ...fields: string[]) => {
     if (!named) return;
-    rule.facts.push([key, words(named), seen]);
+    rule.facts.push([key, words(named), seen, fields]);
     for (const field of fields) rule.fields.add(field);
   };
   fact("project", entry.project, (move) => move.project);

@@ -1,4 +1,4 @@
-import { firstMatch, fold } from "./build-when.ts";
+import { firstMatch, fold, leaves, missPrefix } from "./build-when.ts";
 import { canonical, type Intent, intentOf, sha256 } from "./intent.ts";
 import { laneFor } from "./lane-table.ts";
 import type { Move } from "./move.ts";
@@ -13,6 +13,8 @@ export interface DoorRules {
   build_when: BuildWhen[];
   /** What says that an issue is no longer to be built; read where no entry of `build_when` matches. */
   cancel_when?: BuildWhen[] | undefined;
+  /** Milliseconds for which a run waits for a later move of its issue. */
+  debounce?: number | undefined;
   /** Dotted paths whose values make the transition intent, in place of the default. */
   dedupe_on?: string[] | undefined;
   /** Whether the tracker is also searched: what a search has queued, a late delivery does not queue again. */
@@ -35,8 +37,9 @@ export interface Given {
 
 type Building = DoorRules & { task: TaskOptions };
 
-/** `withdraw` names the issue whose queued runs end, for the reason given. */
-export type Decision = { task: Task; marks: Mark[] } | { withdraw: string; why: string } | { ignored: string };
+/** `withdraw` names the issue whose queued runs end, for the reason given; `callOff` is why the one ends that waits for a later move. */
+export type Decision =
+  { task: Task; marks: Mark[] } | { withdraw: string; why: string } | { ignored: string; callOff?: string };
 
 const minute = 60_000;
 const bucket = 5 * minute;
@@ -50,7 +53,7 @@ export function decide(move: Move, door: DoorRules, given: Given): Decision {
   const { task: wanted } = door;
   if (!wanted || door.build_when.length === 0) return { ignored: "this door builds nothing: it has no build_when" };
   const match = firstMatch(door.build_when, move);
-  if ("reason" in match) return withdrawal(move, door) ?? { ignored: match.reason };
+  if ("reason" in match) return withdrawal(move, door) ?? unwanted(move, door, match.reason);
   const ref = take(wanted.ref, move);
   if (ref === null || !isGoodRef(ref)) return { ignored: "bad ref" };
   const intent = intentOf(move, match, door.dedupe_on);
@@ -68,6 +71,12 @@ function withdrawal(move: Move, { cancel_when, dry_run }: DoorRules): Decision |
   const { shown } = intentOf(move, match);
   if (dry_run) return { ignored: `dry run: would cancel what is queued of ${move.issueKey}` };
   return { withdraw: move.issueKey, why: `${withdrawn}: ${shown}` };
+}
+
+/** What asks for no build is ignored; where it says that its issue is not to be built, a run that waits for it ends. */
+function unwanted(move: Move, { build_when, debounce, dry_run }: DoorRules, ignored: string): Decision {
+  if (debounce === undefined || dry_run || !leaves(build_when, move)) return { ignored };
+  return { ignored, callOff: `${withdrawn}: ${ignored.replace(missPrefix, "")}` };
 }
 
 function taskOf(move: Move, door: Building, given: Given, ref: string, { shown }: Intent): Task {

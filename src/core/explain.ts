@@ -25,6 +25,10 @@ export interface Explanation {
   clauses: Clause[];
   task: Task | null;
   marks: Mark[];
+  /** How long the run would wait for a later move of its issue, in milliseconds; null where it would not, or nothing is queued. */
+  debounce_ms: number | null;
+  /** Whether it would end the run that waits for a later move of its issue. */
+  calls_off: boolean;
   report: Report | null;
 }
 
@@ -33,17 +37,28 @@ export type Explained =
   | { task: Task; marks: Mark[]; move: Move }
   | { withdraw: string; why: string; move: Move }
   | { report: Report }
-  | { ignored: string; move: Move | null }
+  | { ignored: string; callOff?: string; move: Move | null }
   | { refused: string; hint: string };
 
 /** Explains what became of a body, and by which entries of `build_when`. Decides nothing itself. */
-export function explain(reading: Explained, entries: readonly BuildWhen[]): Explanation {
-  const none = { reason: null, hint: null, facts: null, clauses: [], task: null, marks: [], report: null };
+export function explain(
+  reading: Explained,
+  { build_when: entries, debounce }: { build_when: readonly BuildWhen[]; debounce?: number | undefined },
+): Explanation {
+  const nothing = { task: null, marks: [], debounce_ms: null, calls_off: false, report: null };
+  const none = { reason: null, hint: null, facts: null, clauses: [], ...nothing };
   if ("refused" in reading) return { ...none, outcome: "refused", reason: reading.refused, hint: reading.hint };
   if ("report" in reading) return { ...none, outcome: "reported", report: reading.report };
   const { move } = reading;
   const seen = move ? { facts: factsOf(move), clauses: judgeEntries(entries, move) } : {};
-  if ("ignored" in reading) return { ...none, ...seen, outcome: "ignored", reason: reading.ignored };
+  if ("ignored" in reading)
+    return {
+      ...none,
+      ...seen,
+      outcome: "ignored",
+      reason: reading.ignored,
+      calls_off: reading.callOff !== undefined,
+    };
   if ("withdraw" in reading)
     return {
       ...none,
@@ -51,7 +66,8 @@ export function explain(reading: Explained, entries: readonly BuildWhen[]): Expl
       outcome: "ignored",
       reason: `cancel_when matched: ends what is queued of ${reading.withdraw}`,
     };
-  return { ...none, ...seen, outcome: "queued", task: reading.task, marks: reading.marks };
+  const { task, marks } = reading;
+  return { ...none, ...seen, outcome: "queued", task, marks, debounce_ms: debounce ?? null };
 }
 
 const factsOf = (move: Move): Facts => ({

@@ -14,7 +14,7 @@ export function searchRules(door: DoorRules): DoorRules {
     const { event: _event, ...rest } = entry;
     return Object.keys(rest).length > 0 ? [rest] : [];
   });
-  return { ...door, build_when, cancel_when: [], reconciles: false };
+  return { ...door, build_when, cancel_when: [], debounce: undefined, reconciles: false };
 }
 
 /**

@@ -171,7 +171,7 @@ export interface NodeFacts {
 
 /** What makes two deliveries the same. */
 export interface Mark {
-  /** `d/<source>/<delivery id>`, `i/<hash of the intent>`, `r/<the same hash>` where a search has found the move, or `p/…` for a canary. */
+  /** `d/<source>/<delivery id>`, `i/<hash of the intent>`, `r/<the same hash>` where a search has found the move, `p/…` for a canary, or `a/<run_id>` of an entry that went into a waiting run. */
   key: string;
   /** Milliseconds from first sight within which the same mark is a duplicate. */
   window_ms: number;

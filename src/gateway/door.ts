@@ -69,6 +69,7 @@ export const rulesFor = (entry: SourceEntry, config: Pick<Config, "repos" | "lan
   build_when: entry.build_when,
   cancel_when: entry.cancel_when,
   dedupe_on: entry.dedupe_on,
+  debounce: entry.debounce,
   reconciles: entry.reconcile !== undefined,
   dry_run: entry.dry_run,
   task: entry.task,

@@ -25,7 +25,7 @@ export function explainDelivery({ door, body, headers, locks, now }: Asked): Exp
   const sent = new Headers(headers);
   if (!sent.has("content-type")) sent.set("Content-Type", "application/json");
   const given = { source: door.name, run_id: Bun.randomUUIDv7(), correlation_id: "explain", seen_at: now };
-  return { verified, ...explain(readingOf(door, body, sent, given), door.rules.build_when) };
+  return { verified, ...explain(readingOf(door, body, sent, given), door.rules) };
 }
 
 function verify(

@@ -1,9 +1,10 @@
+import { leftOf } from "../core/debounce.ts";
 import type { Bucket } from "../core/rate.ts";
 import { log } from "../log.ts";
 import type { Kept } from "../spool/frame.ts";
 import type { Next, Spool } from "../spool/spool.ts";
 import { Deadline } from "../stores/deadline.ts";
-import type { Store } from "../stores/store.ts";
+import type { Entry, Store } from "../stores/store.ts";
 import { isRefusal, tooLate } from "./away.ts";
 import type { Notes } from "./notes.ts";
 import { aboutOf, readSpooled, type Spooled } from "./spooled.ts";
@@ -11,7 +12,7 @@ import { nap } from "./stir.ts";
 import { withdraw } from "./withdraw.ts";
 
 export interface ForwarderOptions {
-  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel">;
+  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel" | "callOff">;
   spool: Spool;
   commitWithin: number;
   notes: Pick<Notes, "add">;
@@ -42,6 +43,8 @@ const holdFor = 1000;
 const firstPause = 100;
 const longestPause = 1000;
 const adoptEvery = 15_000;
+// A later move of the issue may be the next in the line: it comes in time to take the place of this one.
+const waitForNext = 1000;
 
 /**
  * Forwards the spool to the store, oldest first, until stopped. Order holds per source, and two records of one issue are never
@@ -215,8 +218,16 @@ export class Forwarder {
       const ended = await withdraw(store, spooled);
       return { status: ended.length > 0 ? "withdrawn" : "nothing to withdraw", run_id: ended[0] ?? null };
     }
-    const accepted = await store.accept(spooled.entry);
+    const accepted = await store.accept(this.#waited(spooled.entry));
     return { status: accepted.status, run_id: "run_id" in accepted ? accepted.run_id : null };
+  }
+
+  /** The entry with what is left of its wait, which began when it was seen; one with others behind it waits for them a little. */
+  #waited(entry: Entry): Entry {
+    const { debounce, seen_at, task } = entry;
+    if (!debounce) return entry;
+    const least = this.#options.spool.waitingIn(task.source) > 1 ? waitForNext : 0;
+    return { ...entry, debounce: leftOf(debounce, this.#options.now() - seen_at, least) };
   }
 
   #tell({ spooled }: Record, { status, run_id }: { status: string; run_id: string | null }): void {

@@ -15,7 +15,7 @@ import { withdraw } from "./withdraw.ts";
 export type Rates = Record<string, string | undefined>;
 
 export interface IntakeOptions {
-  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel">;
+  store: Pick<Store, "accept" | "report" | "check" | "list" | "cancel" | "callOff">;
   spool: Spool;
   rates: Rates;
   /** Milliseconds that the store may take; YouTrack hangs up after five seconds. */
@@ -149,7 +149,10 @@ export class Intake {
     const bucket = this.#buckets.get(source);
     if (!bucket) return true;
     const now = performance.now();
-    if (this.#options.spool.waitingIn(source) > 0 || bucket.wait(now) > 0) return false;
+    if (this.#options.spool.waitingIn(source) > 0) return false;
+    // What a door ignores is no task that the rate is for, although it may call one off.
+    if (spooled.kind === "withdraw" && spooled.debounced) return true;
+    if (bucket.wait(now) > 0) return false;
     bucket.take(now);
     return true;
   }

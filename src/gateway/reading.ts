@@ -10,7 +10,7 @@ export type Reading =
   | { task: Task; marks: Mark[]; move: Move }
   | { withdraw: string; why: string; move: Move }
   | { report: Report }
-  | { ignored: string; move: Move | null }
+  | { ignored: string; callOff?: string; move: Move | null }
   | { refused: string; status: 400 | 415; hint: string };
 
 /** Reads the body of a delivery that has proven where it comes from and decides what it asks for; stores nothing. */

@@ -1,6 +1,8 @@
+import { debounceOf } from "../core/debounce.ts";
 import type { Move } from "../core/move.ts";
-import type { Mark, Report, Task } from "../core/records.ts";
+import type { Report } from "../core/records.ts";
 import { proofOf } from "../core/verify.ts";
+import type { Entry } from "../stores/store.ts";
 import { announcesMoreThan, readBody } from "./body.ts";
 import { clientOf } from "./client-ip.ts";
 import { type DoorLocks, judgeHeaders } from "./credentials.ts";
@@ -89,19 +91,27 @@ async function read(delivery: Delivery, bytes: Uint8Array, key: string | null, r
   const given = { source: door.name, run_id: Bun.randomUUIDv7(), correlation_id, seen_at };
   const reading = readingOf(door, bytes, request.headers, given);
   if ("refused" in reading) return refused(reading.status, reading.refused, { hint: reading.hint, key });
-  if ("ignored" in reading) return { outcome: "ignored", reason: reading.ignored, move: reading.move, key };
+  if ("ignored" in reading) {
+    const { ignored: reason, callOff, move } = reading;
+    if (callOff === undefined || move === null || canary) return { outcome: "ignored", reason, move, key };
+    return await endWaiting({ why: callOff, reason, move }, delivery, key, reception.intake);
+  }
   const intake = canary ? reception.canaries : reception.intake;
   if ("report" in reading) return await hand(reading.report, delivery, key, intake);
   if ("withdraw" in reading) return await takeBack(reading, delivery, key, intake);
-  return await store(reading.task, reading.marks, key, intake);
+  const { debounce } = door.rules;
+  const { task, marks } = reading;
+  const entry = { task, marks, seen_at: task.accepted_at, ...(debounce && { debounce: debounceOf(debounce) }) };
+  return await store(entry, key, intake);
 }
 
 /** Stores a task, or keeps it for the store. One that neither took in time may still be stored: the sender's next try is then a duplicate of that run. */
-async function store(task: Task, marks: Mark[], key: string | null, intake: Taker): Promise<Outcome> {
+async function store(entry: Entry, key: string | null, intake: Taker): Promise<Outcome> {
+  const { task } = entry;
   const from = performance.now();
   let accepted: Awaited<ReturnType<Intake["accept"]>>;
   try {
-    accepted = await intake.accept({ task, marks, seen_at: task.accepted_at });
+    accepted = await intake.accept(entry);
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key, task);
   }
@@ -123,6 +133,24 @@ async function takeBack(
     const reason =
       ended.length > 0 ? `cancelled run ${ended.join(", ")}` : "cancel_when matched, and no run was queued";
     return { outcome: "ignored", reason, move, key };
+  } catch (error) {
+    return retryLater(error instanceof Error ? error.message : "the store failed", key);
+  }
+}
+
+/** Ends the run that waits for a later move of an issue, which this one is and asks for no build. */
+async function endWaiting(
+  { why, reason, move }: { why: string; reason: string; move: Move },
+  { door, seen_at, correlation_id }: Delivery,
+  key: string | null,
+  intake: Taker,
+): Promise<Outcome> {
+  const unwanted = { source: door.name, issue_key: move.issueKey, why, debounced: true as const };
+  try {
+    const ended = await intake.withdraw({ ...unwanted, seen_at, correlation_id });
+    if ("status" in ended) return { outcome: "stored", task: null, key };
+    const said = ended.length > 0 ? `cancelled run ${ended.join(", ")}: ${reason}` : reason;
+    return { outcome: "ignored", reason: said, move, key };
   } catch (error) {
     return retryLater(error instanceof Error ? error.message : "the store failed", key);
   }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Report } from "../core/records.ts";
 import { entrySchema, reportSchema } from "../stores/remote/protocol.ts";
 import type { Entry } from "../stores/store.ts";
+import type { Unwanted } from "./withdraw.ts";
 import { type Masks, maskedReport, maskedTask } from "./masked-store.ts";
 
 /** What a delivery asked of the store, as it waits in the spool. */
@@ -11,11 +12,8 @@ export type Spooled =
   | { kind: "report"; report: Report; seen_at: number; correlation_id: string };
 
 /** An issue that is no longer to be built: what waits of it in the queue ends. */
-export interface Withdrawal {
+export interface Withdrawal extends Unwanted {
   kind: "withdraw";
-  source: string;
-  issue_key: string;
-  why: string;
   seen_at: number;
   correlation_id: string;
 }
@@ -27,6 +25,7 @@ const schema: z.ZodType<Spooled> = z.discriminatedUnion("kind", [
     source: z.string(),
     issue_key: z.string(),
     why: z.string(),
+    debounced: z.literal(true).exactOptional(),
     seen_at: z.number(),
     correlation_id: z.string(),
   }),

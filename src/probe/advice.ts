@@ -6,8 +6,10 @@ export function adviceFor(expected: Expected, got: Got): string | null {
   const { status, ours, fault } = got;
   if (expected.early)
     return "who waits for slow senders and takes headers of any size runs out of memory or connections: look at the timeouts and limits of what stands in front of the gateway";
+  if (fault !== null && /CERT|SIGNED|ISSUER|VERIFY|HOSTNAME/.test(fault))
+    return "this machine does not trust the certificate: --ca-file names the authority that signed it; or it is for another host name, or has run out";
   if (fault !== null || status === null)
-    return "nothing answered: check the host name and its DNS, the port, the certificate, and that meshmac serve is running";
+    return "nothing answered: check the host name and its DNS, the port, the certificate (--client-cert and --client-key where the gateway asks for one), and that meshmac serve is running";
   if (!ours) return edge(status);
   const wants = expected.status;
   if (wants.includes(401) && status < 300)
@@ -36,7 +38,7 @@ const answers: Record<number, string> = {
   400: "the body did not arrive as it was sent: look for a proxy that rewrites or cuts it",
   401: "the token was not accepted: compare the header's name with the door's `header`, its value with the token file (a blank at the end, a rotation half done), and look for a proxy that drops the header",
   403: "the door's allow_ips does not hold the address we come from: add it, or set gateway.trusted_proxies so that the gateway sees it",
-  404: "the gateway has no door at this path: compare it with the source's `path`, and look for a proxy that rewrites paths",
+  404: "the gateway has no door at this path: compare it with the source's `path`, which --url takes too where there is no configuration, and look for a proxy that rewrites paths",
   405: "the method arrived as another one: look for a redirect (http to https) or a proxy",
   413: "the body is over gateway.max_body, or a proxy's limit",
   429: "too many wrong tokens from this address, by this probe or by another sender behind it: wait half a minute and probe again",

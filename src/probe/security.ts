@@ -1,3 +1,4 @@
+import type { Tls } from "../http.ts";
 import type { Case, Expected, Got, Knock, Send } from "./case.ts";
 import { expectedOf, sampleOf } from "./smoke.ts";
 import { canary, type Target, wrongSecret } from "./target.ts";
@@ -44,8 +45,8 @@ export function securityCases(target: Target, number: number): Case[] {
   ];
 }
 
-/** Asks the same of the server below all doors, through one of them. */
-export function serverCases(target: Target, number: number): Case[] {
+/** Asks the same of the server below all doors, through one of them, and of no proxy on the way. */
+export function serverCases(target: Target, number: number, tls: Tls = {}): Case[] {
   const { name: source, secret } = target;
   const sample = sampleOf(target, target.entry, number);
   const good = canary(target, sample, secret);
@@ -55,14 +56,15 @@ export function serverCases(target: Target, number: number): Case[] {
       source,
       name: "oversized headers",
       expected: { status: [400, 413, 431], early: true },
-      ask: () => sendWire({ ...wired(good), headers: [["X-Meshmac-Large", "x".repeat(256 * 1024)]], within: quick }),
+      ask: () =>
+        sendWire({ ...wired(good), tls, headers: [["X-Meshmac-Large", "x".repeat(256 * 1024)]], within: quick }),
     },
     {
       suite,
       source,
       name: "a body that does not come",
       expected: { status: [400, 408], early: true },
-      ask: (send) => withheld(good, send),
+      ask: (send) => withheld(good, send, tls),
     },
   ];
 }
@@ -75,10 +77,10 @@ function withTwo(good: Knock, header: string, wrong: string): Knock {
 }
 
 /** Announces a whole body and sends half of it; meanwhile others have to be answered. */
-async function withheld(good: Knock, send: Send): Promise<Got> {
+async function withheld(good: Knock, send: Send, tls: Tls): Promise<Got> {
   const { url, headers, body } = wired(good);
   const announced: [string, string][] = [...headers, ["Content-Length", String(body.length)]];
-  const slow = sendWire({ url, headers: announced, body: body.slice(0, body.length / 2), within: patient });
+  const slow = sendWire({ url, tls, headers: announced, body: body.slice(0, body.length / 2), within: patient });
   const other = await send({ method: "GET", url, headers: {}, body: null });
   return other.status === 405 ? await slow : other;
 }

@@ -1,6 +1,6 @@
 import { MeshError } from "../core/error.ts";
 import { objectIn, text } from "../core/json.ts";
-import { call } from "../http.ts";
+import { call, type Way } from "../http.ts";
 import { type Got, type Knock, nothing } from "./case.ts";
 
 type Sleep = (ms: number) => Promise<void>;
@@ -9,22 +9,23 @@ const patience = 15_000;
 const mostTries = 4;
 const longestNap = 5000;
 
-/** Sends a knock and reads the answer; waits where the gateway says that this address made too many mistakes, for ours are on purpose. Never throws. */
-export async function send(knock: Knock, sleep: Sleep): Promise<Got> {
+/** Sends a knock, by the way given, and reads the answer; waits where the gateway says that this address made too many mistakes, for ours are on purpose. Never throws. */
+export async function send(knock: Knock, sleep: Sleep, way?: Way): Promise<Got> {
   for (let tries = 1; ; tries++) {
-    const { got, wait } = await once(knock);
+    const { got, wait } = await once(knock, way);
     if (got.status !== 429 || tries === mostTries) return got;
     await sleep(Math.min(wait, longestNap));
   }
 }
 
-async function once({ method, url, headers, body }: Knock): Promise<{ got: Got; wait: number }> {
+async function once({ method, url, headers, body }: Knock, way?: Way): Promise<{ got: Got; wait: number }> {
   try {
     const answer = await call({
       method,
       url,
       headers,
       ...(body !== null && { body }),
+      ...(way && { way }),
       timeout_ms: patience,
     });
     const got = gotOf(answer.status, answer.headers, new TextDecoder().decode(answer.bytes));

@@ -90,5 +90,6 @@ export function expectedOf({ source, entry, rules, name }: Target, { headers, bo
       ? { status: [200], outcome: ["ignored"], reason: reading.refused }
       : { status: [reading.status], outcome: ["refused"], reason: reading.refused };
   if ("ignored" in reading) return { status: [200], outcome: ["ignored"], reason: reading.ignored };
+  if ("withdraw" in reading) return { status: [200], outcome: ["ignored"] };
   return { status: [200], outcome: ["report" in reading ? "stored" : "queued"] };
 }

@@ -26,6 +26,10 @@ export interface Target {
   maxBody: number;
 }
 
+const usualHeaders: Record<string, string> = {
+  "x-meshmac-jira-token": "jira",
+  "x-youtrack-token": "youtrack",
+};
 const usualPaths: Record<string, string> = { jira: "/jira/openclaw", youtrack: "/youtrack/webhook" };
 
 /** Names the doors that a configuration has, at a gateway whose origin is `origin`. Throws `usage` where `only` is none of them, and what reading a token throws. */
@@ -53,13 +57,22 @@ export function targetsOf(config: Config, vault: Pick<Vault, "read">, origin: st
     }));
 }
 
+/** The kinds of sources there are. */
+export const kinds = sources.map(({ kind }) => kind);
+
+/** Guesses the kind of a door that no configuration names: by the header of its token, else by its path; null where neither says it. */
+export function kindFrom({ url, header }: { url: string; header?: string | undefined }): string | null {
+  const byHeader = header && Object.entries(usualHeaders).find(([name]) => name === header.toLowerCase())?.[1];
+  const parts = URL.parse(url)?.pathname.toLowerCase().split("/") ?? [];
+  return byHeader || (kinds.find((kind) => parts.includes(kind)) ?? null);
+}
+
 /** Names the one door of which only its kind, header and token are known; `url` may be the door's own, or the gateway's origin. */
 export function targetOfKind(
   kind: string,
   { url, header, secret }: { url: string; header?: string | undefined; secret: string },
 ): Target[] {
   const source = sources.find((one) => one.kind === kind);
-  const kinds = sources.map((one) => one.kind);
   if (source === undefined) {
     const hint = `without a configuration --source is a kind: ${kinds.join(", ")}`;
     throw new MeshError("usage", `unknown kind of source ${JSON.stringify(kind)}`, { hint });

@@ -1,5 +1,6 @@
-import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import type { Tls } from "../http.ts";
 import { type Got, hungUp, nothing } from "./case.ts";
 import { gotOf } from "./send.ts";
 
@@ -11,10 +12,11 @@ export interface Wire {
   body: string;
   /** Milliseconds after which we hang up. */
   within: number;
+  tls?: Tls;
 }
 
 /** Sends a request as it is written and reads the answer's head and body. A connection that the other side closes has the fault `hungUp`. Never throws. */
-export function sendWire({ url, headers, body, within }: Wire): Promise<Got> {
+export function sendWire({ url, headers, body, within, tls }: Wire): Promise<Got> {
   const { protocol, hostname, port, pathname, host } = new URL(url);
   const name = hostname.replace(/^\[|\]$/g, "");
   const head = [`POST ${pathname} HTTP/1.1`, `Host: ${host}`, ...headers.map((pair) => pair.join(": "))];
@@ -30,7 +32,7 @@ export function sendWire({ url, headers, body, within }: Wire): Promise<Got> {
   const start = (): void => void socket?.write(`${head.join("\r\n")}\r\n\r\n${body}`, "latin1");
   socket =
     protocol === "https:"
-      ? connectTls({ host: name, port: Number(port || 443), servername: name }, start)
+      ? connectTls({ host: name, port: Number(port || 443), servername: isIP(name) ? "" : name, ...tls }, start)
       : connectPlain(Number(port || 80), name, start);
   socket.on("data", (data) => {
     text += data.toString("latin1");

@@ -23,6 +23,7 @@ export const sourceOptions = z.strictObject({
   allow_ips: z.array(senderRange).default([]),
   dedupe_window: duration.prefault("5m"),
   rate: rate.optional(),
+  debounce: limit.optional(),
   dedupe_on: z
     .array(z.string().regex(/^[^.\s]+(\.[^.\s]+)*$/, { error: "expected a dotted path like fields.status.name" }))
     .min(1)

@@ -11,6 +11,7 @@ import { finishing } from "./sqlite/finish.ts";
 import { holding } from "./sqlite/hold.ts";
 import type { Inside } from "./sqlite/inside.ts";
 import { surveying } from "./sqlite/lanes.ts";
+import { waiting } from "./sqlite/later.ts";
 import { leasing } from "./sqlite/lease.ts";
 import { listing } from "./sqlite/list.ts";
 import { takeLock, type Role } from "./sqlite/lock.ts";
@@ -89,7 +90,8 @@ function open(path: string, state_dir: string, { now, unlock, role, archive }: M
   const logs = openLogs(resolve(state_dir, "logs"), archive);
 
   const change = changes(inside);
-  const accept = accepting(inside, change);
+  const later = waiting(inside, change);
+  const accept = accepting(inside, change, later);
   const { paused, pauses, publish, pause, check } = settings(inside);
   const locks = holding(inside);
   const lanes = surveying(inside, locks, pauses);
@@ -152,6 +154,7 @@ function open(path: string, state_dir: string, { now, unlock, role, archive }: M
     settle: (settlement) => commit(() => settle(settlement)),
     destinations: () => read(destinations),
     reconsider: (setups) => commit(() => reconsider(setups)),
+    callOff: (source, issue_key, why) => commit(() => later.callOff(source, issue_key, why)),
     reap,
     beat: (gateway, facts) => commit(() => beat(gateway, facts)),
     tally: (gateway, said) => commit(() => tally(gateway, said)),

@@ -1,3 +1,4 @@
+import type { Debounce } from "../core/debounce.ts";
 import type { Json } from "../core/json.ts";
 import type {
   Announcement,
@@ -16,7 +17,7 @@ import type { TallyRow } from "../core/use.ts";
 
 // The store port. Every verb is one atomic step, checks the fence itself, and carries a handle that makes a repeat harmless:
 // accept the run_id · lease the token · log the offset · finish and renew (run, attempt) · report (subject, state) ·
-// expand the event id · settle the claim. All times are epoch milliseconds of the store's own clock, but `seen_at`.
+// expand the event id · settle the claim · callOff finds nothing more to end. All times are epoch milliseconds of the store's own clock, but `seen_at`.
 
 /** How long a call may block for something to happen; the signal ends the wait at once (the call then answers as if time were up). */
 export interface Wait {
@@ -122,6 +123,8 @@ export interface Entry {
   /** When the delivery was seen; compared only with other `seen_at`. */
   seen_at: number;
   retry_of?: string;
+  /** Leased only after this wait. Till then a later entry with one, of the same source and issue, takes its place in the same run. */
+  debounce?: Debounce;
 }
 
 export interface Accepted {
@@ -438,6 +441,8 @@ export interface Store extends NodeStore, OperatorStore {
    * refused under another one, at most a day ago, are due again; so are all that were refused once a circuit closes.
    */
   reconsider(setups: Record<string, string>): Promise<void>;
+  /** Ends the run of an issue that still waits out its `debounce`, for the reason given; answers its id, or null where none does. */
+  callOff(source: string, issue_key: string, why: string): Promise<string | null>;
   /** Takes back leases that ran out; answers how many. */
   reap(): Promise<number>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;

@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { join } from "node:path";
 import { Folder } from "../config/folder.ts";
 import { eventually, openGatehouse, wanted } from "../gateway/gatehouse.ts";
+
+setDefaultTimeout(60_000); // every explanation is a process of its own
 
 const main = join(import.meta.dir, "../../commands/main.ts");
 const token = "jira-inbound-0123456789abcdef0123456789";
@@ -20,7 +22,7 @@ async function explain(folder: Folder, ...args: string[]) {
   return { code, stdout, stderr };
 }
 
-function houseWith(body: unknown): Folder {
+function houseWith(body: unknown, more: object = {}): Folder {
   const folder = new Folder();
   const jira = {
     kind: "jira",
@@ -28,6 +30,7 @@ function houseWith(body: unknown): Folder {
     token: "jira/inbound.token",
     build_when: [{ status: "Building", labels: "ci-build" }, { status: "Ready" }],
     task: { script: "build-ios", lane: "ios", repo: "app", params: { summary: { from: "fields.summary" } } },
+    ...more,
   };
   const app = "git@git.example:acme/app.git";
   folder.write("meshmac.config.json", JSON.stringify({ repos: { app }, lanes: { ios: {} }, sources: { jira } }));
@@ -64,6 +67,42 @@ test("says every clause that does not hold, and the reason that the door gives",
     return notes.length > 0 && notes;
   });
   expect(note?.reason).toBe(reason);
+});
+
+const draggedOut = wanted("MOB-12", { status: { name: "To Do" } });
+
+test("says that a body takes back what is queued, where cancel_when matches and no build_when does", async () => {
+  const cancel_when = [{ status: ["To Do", "Building"] }];
+  using folder = houseWith(draggedOut, { cancel_when });
+  const { code, stdout } = await explain(folder, "jira", "body.json");
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/outcome +ignored: cancel_when matched: ends what is queued of MOB-12/),
+  ]);
+  expect(stdout).toMatch(/build_when 2 +does not hold.*\n +status is "To Do", wanted "Ready"/);
+  using building = houseWith(wanted(), { cancel_when });
+  expect((await explain(building, "jira", "body.json")).stdout).toMatch(/outcome +queued\n/);
+  using dry = houseWith(draggedOut, { cancel_when, dry_run: true });
+  const { stdout: said } = await explain(dry, "jira", "body.json", "--json");
+  expect(JSON.parse(said)).toMatchObject({
+    outcome: "ignored",
+    reason: "dry run: would cancel what is queued of MOB-12",
+    calls_off: false,
+  });
+});
+
+test("says how long a run would wait for a later move, and what would end it", async () => {
+  using folder = houseWith(wanted(), { debounce: "3s" });
+  const { stdout } = await explain(folder, "jira", "body.json");
+  expect(stdout).toMatch(/would wait +3\.0 s for a later move of the issue, which takes its place/);
+  folder.write("out.json", JSON.stringify(draggedOut));
+  const out = await explain(folder, "jira", "out.json");
+  expect(out.stdout).toMatch(/outcome +ignored: no build_when entry matched: status is "To Do"/);
+  expect(out.stdout).toMatch(/would end +the run of this issue that still waits out its debounce/);
+  const { debounce_ms, calls_off } = JSON.parse((await explain(folder, "jira", "body.json", "--json")).stdout);
+  expect([debounce_ms, calls_off]).toEqual([3000, false]);
+  using plain = houseWith(draggedOut);
+  expect((await explain(plain, "jira", "body.json")).stdout).not.toContain("would");
 });
 
 test("verifies where headers are given: a token, a signature over the body, or neither", async () => {

@@ -222,7 +222,7 @@ describe("what cannot be is refused with 64", () => {
     ["--send alone", ["--send"], "--send goes with --outbound"],
     ["--self with a gateway", ["--self", "--url", "http://127.0.0.1:1"], "--self takes no --url"],
     ["a header without a token", ["--header", "X-Token"], "--header goes with --token-file"],
-    ["a token without a kind", ["--token-file", "x", "--url", "http://127.0.0.1:1"], "goes with --url and --source"],
+    ["a token without a kind", ["--token-file", "x", "--url", "http://127.0.0.1:1"], "add --source: jira"],
     ["a URL with a password", ["--url", "https://a:b@gateway.example"], "without a password"],
     ["plain http to another machine", ["--url", "http://gateway.example"], "plain http"],
     ["a kind that is none", ["--self", "--source", "jria"], "unknown kind of source"],

@@ -13,7 +13,7 @@ import { moved } from "./moves.ts";
 const minute = 60_000;
 const given: Given = { source: "jira", run_id: "0190-a", correlation_id: "c-1", seen_at: 1_790_000_000_000 };
 
-interface Door extends Pick<DoorRules, "dedupe_on" | "dry_run"> {
+interface Door extends Pick<DoorRules, "dedupe_on" | "dry_run" | "debounce"> {
   cancel_when?: z.input<typeof buildWhen>[];
   build_when?: z.input<typeof buildWhen>[];
   task?: Partial<z.input<typeof taskOptions>>;
@@ -322,6 +322,49 @@ describe("cancel_when", () => {
     expect(judged({ status: ["To Do"] }, { dry_run: true })).toEqual({
       ignored: "dry run: would cancel what is queued of MOB-12",
     }));
+});
+
+describe("debounce", () => {
+  const judged = (move: Partial<Move>, more: Door = {}) =>
+    decide(moved(move), door({ debounce: 3000, ...more }), given);
+  const callsOff = (move: Partial<Move>, more: Door = {}) => "callOff" in judged(move, more);
+  const changed: Door = { build_when: [{ event: ["updated"], changed: { Stage: ["Building"] } }] };
+  const labelled: Door = { build_when: [{ labels: ["ci-build"] }] };
+
+  test("calls off what waits where the issue left, with the reason for which it is ignored", () => {
+    const reason = 'no build_when entry matched: status is "To Do", wanted "Building"';
+    expect(judged({ status: ["To Do"] })).toEqual({
+      ignored: reason,
+      callOff: 'issue withdrawn: status is "To Do", wanted "Building"',
+    });
+    expect(decide(moved({ status: ["To Do"] }), door(), given)).toEqual({ ignored: reason });
+  });
+  test("yields to cancel_when, and to a dry run", () => {
+    expect(judged({ status: ["To Do"] }, { cancel_when: [{ status: ["To Do"] }] })).toHaveProperty("withdraw");
+    expect(callsOff({ status: ["To Do"] }, { dry_run: true })).toBe(false);
+  });
+  test.each<[what: string, expected: boolean, move: Partial<Move>, configured: Door]>([
+    ["a status that is another", true, { status: ["To Do"] }, {}],
+    ["a status that changed to another", true, { status: ["To Do"], touched: ["status"] }, {}],
+    ["an edit that was sent before the move and came after it", false, { status: ["To Do"], touched: ["summary"] }, {}],
+    ["a body without a status", false, { status: [] }, {}],
+    ["a comment on an issue in the build state", false, { about: "other", event: "commented" }, {}],
+    ["an edit of the summary", false, { touched: ["summary"] }, {}],
+    ["another event", false, { event: "commented" }, changed],
+    ["a change of another field", false, { event: "updated", changed: { Priority: ["Low"] } }, changed],
+    ["a change of the field to something else", true, { event: "updated", changed: { stage: ["Open"] } }, changed],
+    ["no labels in a body that does not say what changed", false, { labels: [] }, labelled],
+    ["the last label taken away", true, { labels: [], touched: ["labels"] }, labelled],
+    ["a value at a path", true, { issue: { a: "2" } }, { build_when: [{ where: { a: ["1"] } }] }],
+    [
+      "what one of two entries still wants",
+      false,
+      { status: ["To Do"] },
+      { build_when: [{ status: ["Building"] }, { labels: ["x"], event: ["e"] }, { event: ["y"] }] },
+    ],
+  ])("says that the issue left: %s → %p", (_what, expected, move, configured) => {
+    expect(callsOff(move, configured)).toBe(expected);
+  });
 });
 
 describe("transition_id reads well", () => {

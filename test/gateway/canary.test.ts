@@ -58,6 +58,22 @@ test("another value of the header makes no canary", async () => {
   expect(await house.store.show(String(body.run_id))).not.toBeNull();
 });
 
+test("a canary of an issue that was dragged out is answered as a delivery is, and ends nothing", async () => {
+  const cancelling = { cancel_when: [{ status: "To Do" }] };
+  await using house = await openGatehouse({ jira: cancelling });
+  const { body } = await house.deliver();
+  const out = await house.deliver(wanted("MOB-12", { status: { name: "To Do" } }), probe);
+  expect([out.status, out.body]).toMatchObject([
+    200,
+    { status: "ignored", reason: "cancel_when matched, and no run was queued", canary: true },
+  ]);
+  expect((await house.store.show(String(body.run_id)))?.run.state).toBe("queued");
+  const gone = () => Promise.reject(new MeshError("unavailable", "away"));
+  await using away = await openGatehouse({ jira: cancelling, wrap: (store) => butFor(store, { check: gone }) });
+  const kept = await away.deliver(wanted("MOB-12", { status: { name: "To Do" } }), probe);
+  expect([kept.status, kept.body.status, away.server.spool().waiting]).toEqual([200, "stored", 0]);
+});
+
 test("a canary says what a delivery would find where the store is away", async () => {
   const away = () => Promise.reject(new MeshError("unavailable", "away"));
   await using spooling = await openGatehouse({ wrap: (store) => butFor(store, { check: away }) });

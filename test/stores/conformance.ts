@@ -4,6 +4,7 @@ import { accepting } from "./conformance/accept.ts";
 import { alerting } from "./conformance/alerts.ts";
 import { announcing } from "./conformance/events.ts";
 import { closing } from "./conformance/circuits.ts";
+import { debouncing } from "./conformance/debounce.ts";
 import { finishing } from "./conformance/finish.ts";
 import type { Given, NodeSide, Open } from "./conformance/given.ts";
 import { laneKeeping } from "./conformance/lanes.ts";
@@ -43,6 +44,7 @@ export function nodeConformance(
 
 function everyNodeVerb(open: Open): void {
   accepting(open);
+  debouncing(open);
   leasing(open);
   renewing(open);
   logging(open);

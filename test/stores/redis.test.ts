@@ -464,6 +464,22 @@ describe("a node that waits for work", () => {
   }, 60_000);
 });
 
+test("a node that waits for a debounced run asks when it comes and when it is due, and not in between", async () => {
+  const redis = await server();
+  const [gateway, node] = [await open(redis.url), await open(redis.url)];
+  const client = plain(redis);
+  const asked = async (): Promise<number> =>
+    Number(/^cmdstat_evalsha:calls=(\d+)/m.exec(await client.info("commandstats"))?.[1] ?? 0);
+  const waiting = node.lease(askOf(), { ms: longWait });
+  await until(async () => (await asked()) > 0);
+  const before = await asked();
+  const task = taskOf();
+  await gateway.accept({ task, marks: [], seen_at: seenAt, debounce: { wait_ms: 1500, most_ms: 15_000 } });
+  expect((await waiting)?.task).toEqual(task);
+  // The accept, a lease when it rang, one when it was due; a read that ended in between may ask once more.
+  expect((await asked()) - before).toBeLessThanOrEqual(6);
+}, 60_000);
+
 test("pools in one Redis know nothing of each other", async () => {
   const { url } = await server();
   const [one, two] = [await open(url, { pool: "one" }), await open(url, { pool: "two" })];

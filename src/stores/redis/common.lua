@@ -192,8 +192,12 @@ local function cancel(id, why)
   local run = read_run(id)
   if not run.state then return "unknown" end
   if run.state == "queued" then
-    redis.call("XDEL", key(run.line, run.lane), run.entry)
-    forget_empty_line(run.lane)
+    if run.line == "later" then
+      redis.call("ZREM", key("later"), id)
+    else
+      redis.call("XDEL", key(run.line, run.lane), run.entry)
+      forget_empty_line(run.lane)
+    end
     redis.call("HSET", key("run", id), "cancel", why)
     over(run, "cancelled", why)
     return "cancelled"
@@ -203,6 +207,15 @@ local function cancel(id, why)
     return "asked"
   end
   return "over"
+end
+
+-- The run of an issue that waits for a later move of it, or nil: it is among the newest, for there is one at most.
+local function waiting_run(source, issue_key)
+  if issue_key == "" then return nil end
+  for _, mate in ipairs(redis.call("ZRANGE", key("issue", issue_key), 0, 99, "REV")) do
+    local due = tonumber(redis.call("ZSCORE", key("later"), mate) or 0)
+    if due > now and field(key("run", mate), "source") == source then return mate, due end
+  end
 end
 
 -- Marks a dead run as one that nobody has to look at any more.

@@ -72,6 +72,10 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
       await link.call("reconsider", { setups });
     },
 
+    async callOff(source, issue_key, why) {
+      return text(await link.call("callOff", { source, issue_key, why })) || null;
+    },
+
     async reap() {
       return await untilFewer(50, () => link.call("reap", {}));
     },

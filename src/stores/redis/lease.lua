@@ -1,11 +1,22 @@
 -- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…]
--- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out} | {}
+-- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out, or a run that waits is due} | {}
 local function lease_end() return string.format("%.0f", now + setting("ttl_ms")) end
 
 local function set_of(list)
   local set = {}
   for _, item in ipairs(list) do set[item] = true end
   return set
+end
+
+-- Runs that have waited for a later move of their issue go into the line when they are due.
+local function line_up()
+  for _, id in ipairs(redis.call("ZRANGE", key("later"), "-inf", now_text, "BYSCORE", "LIMIT", 0, 50)) do
+    local h = redis.call("HMGET", key("run", id), "lane", "script")
+    local entry = redis.call("XADD", key("wait", h[1]), "*", "run", id, "script", h[2])
+    redis.call("SADD", key("lines"), h[1])
+    redis.call("HSET", key("run", id), "line", "wait", "entry", entry)
+    redis.call("ZREM", key("later"), id)
+  end
 end
 
 -- What neither a lease nor a finish changes: read once for all that one script is asked.
@@ -18,6 +29,7 @@ local function look_around()
     paused = set_of(redis.call("HKEYS", key("paused"))),
     drained = set_of(redis.call("HKEYS", key("drained"))),
   }
+  line_up()
   reap()
 end
 
@@ -34,6 +46,8 @@ local function nothing()
   for _, hold in ipairs(pool.holds) do
     if not first or hold.till < first then first = hold.till end
   end
+  local due = tonumber(redis.call("ZRANGE", key("later"), 0, 0, "WITHSCORES")[2])
+  if due and not (first and first < due) then first = due end
   return first and { math.max(0, first - now) } or {}
 end
 

@@ -1,4 +1,4 @@
--- ask: states, lane, source, issue_key, node, since, dropped, limit, before (a seq) -> {next (or ""), [run, fields]…}, newest first
+-- ask: states, lane, source, issue_key, node, since, dropped, limit, before (a seq) -> {next (or ""), [run, fields]…, now}, newest first
 -- Every index is scored by seq, so the newest of several is the newest of each one's newest.
 local indices = {}
 if ask.issue_key then
@@ -37,11 +37,11 @@ for _ = 1, 10 do
   for i = 1, math.min(#found, 200) do
     local run = found[i].run
     if matches(run) then
-      if #answer == ask.limit then return { cursor, answer } end
+      if #answer == ask.limit then return { cursor, answer, now } end
       answer[#answer + 1] = { run, redis.call("HGETALL", key("run", run)) }
     end
     cursor = string.format("%.0f", found[i].seq)
   end
-  if #found < 200 then return { "", answer } end
+  if #found < 200 then return { "", answer, now } end
 end
-return { cursor, answer }
+return { cursor, answer, now }

@@ -1,3 +1,4 @@
+import { wishOf } from "../../core/debounce.ts";
 import { MeshError } from "../../core/error.ts";
 import { aged, keptTallies } from "../../core/use.ts";
 import { type DeliveryNote, type Mark, type NodeFacts, withdrawn } from "../../core/records.ts";
@@ -33,12 +34,12 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
 
     async list({ cursor, limit, states, ...filter }: Filter) {
       const before = cursor === undefined ? undefined : String(seqOf(cursor));
-      const [next, rows] = list(
+      const [next, rows, time] = list(
         await link.call("list", { ...filter, ...(states?.length && { states }), limit: Math.min(limit, 1000), before }),
       );
       const runs = list(rows).map((row) => {
         const [run_id, hash] = list(row);
-        return runOf(text(run_id), fields(hash));
+        return runOf(text(run_id), fields(hash), Number(time));
       });
       return { runs, next: orNull(text(next)) };
     },
@@ -50,7 +51,7 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
         throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
       const row = fields(hash);
       return {
-        run: runOf(text(run_id), row),
+        run: runOf(text(run_id), row, Number(time)),
         task: taskOf(row),
         result: resultOf(row),
         posts: posts.map((post) => postOf(fields(post))),
@@ -184,7 +185,7 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
 
 const byName = (one: string, other: string): number => (one < other ? -1 : 1);
 
-async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Promise<Accepted> {
+async function accept(link: Link, { task, marks, seen_at, retry_of, debounce }: Entry): Promise<Accepted> {
   const reply = texts(
     await link.call(
       "accept",
@@ -198,6 +199,7 @@ async function accept(link: Link, { task, marks, seen_at, retry_of }: Entry): Pr
         source: task.source,
         issue_key: task.issue_key,
         retry_of: retry_of ?? "",
+        ...(debounce && { ...debounce, wish: wishOf(task) }),
       },
       JSON.stringify(task),
     ),

@@ -1,3 +1,4 @@
+import { waitsUntil } from "../../core/debounce.ts";
 import type { Result, Run, RunState, Task } from "../../core/records.ts";
 import { runStates } from "../../core/records.ts";
 import type {
@@ -36,13 +37,13 @@ export function held(pair: string): Held {
   return { run_id, attempt: Number(attempt) };
 }
 
-export function runOf(run_id: string, row: Fields): Run {
+export function runOf(run_id: string, row: Fields, now: number): Run {
   const task = taskOf(row);
   const result = resultOf(row);
   return {
     run_id,
     state: stateOf(row),
-    reason: orNull(row.reason),
+    reason: row.state === "queued" && Number(row.due) > now ? waitsUntil(Number(row.due)) : orNull(row.reason),
     source: task.source,
     issue_key: task.issue_key,
     project: task.project,

@@ -3,6 +3,7 @@ import accept from "./accept.lua" with { type: "text" };
 import alert from "./alert.lua" with { type: "text" };
 import alerts from "./alerts.lua" with { type: "text" };
 import beat from "./beat.lua" with { type: "text" };
+import callOff from "./call-off.lua" with { type: "text" };
 import cancel from "./cancel.lua" with { type: "text" };
 import check from "./check.lua" with { type: "text" };
 import claim from "./claim.lua" with { type: "text" };
@@ -75,6 +76,7 @@ export const scripts = {
   reconsider: writes(sending + reconsider),
   reap: writes(reap),
   cancel: writes(cancel),
+  callOff: writes(callOff),
   drop: writes(drop),
   hold: writes(hold),
   unhold: writes(unhold),

@@ -235,6 +235,7 @@ export const entrySchema: z.ZodType<Entry> = z.object({
   marks: z.array(mark),
   seen_at: time,
   retry_of: z.string().exactOptional(),
+  debounce: z.object({ wait_ms: z.number().min(0), most_ms: z.number().min(0) }).exactOptional(),
 });
 export const acceptSaid: z.ZodType<Accepted> = z.object({ status: z.enum(["queued", "duplicate"]), run_id: id });
 

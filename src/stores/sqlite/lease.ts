@@ -52,7 +52,8 @@ export function leasing(
       OR EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ?) AS yes`);
   const nextExpiry = db.prepare<{ at: number | null }, [number]>(`
     SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM run INDEXED BY run_leased WHERE state = 'running'
-      UNION ALL SELECT min(until) FROM hold WHERE until > ?)`);
+      UNION ALL SELECT min(until) FROM hold WHERE until > ?1
+      UNION ALL SELECT min(not_before) FROM run INDEXED BY run_later WHERE state = 'queued' AND not_before > ?1)`);
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
   );

@@ -1,3 +1,4 @@
+import { waitsUntil } from "../../core/debounce.ts";
 import { MeshError } from "../../core/error.ts";
 import { isOver, runStates, type Result, type Run, type RunState, type Task } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
@@ -21,6 +22,7 @@ interface RunRow {
   ended_at: number | null;
   lock_wait: number;
   lock_since: number | null;
+  not_before: number | null;
 }
 
 interface PostStatusRow extends Omit<PostRow, "unsure"> {
@@ -28,7 +30,7 @@ interface PostStatusRow extends Omit<PostRow, "unsure"> {
 }
 
 const columns =
-  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at, lock_wait, lock_since";
+  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at, lock_wait, lock_since, not_before";
 const longestPage = 1000;
 const shortestEnding = 4;
 
@@ -67,14 +69,17 @@ export function listing(inside: Inside) {
       const sql = `SELECT ${columns} FROM run ${where} ORDER BY seq DESC LIMIT ${limit + 1}`;
       const rows = db.query<RunRow, (string | number)[]>(sql).all(...values);
       const page = rows.slice(0, limit);
-      return { runs: page.map(runOf), next: rows.length > limit ? String(page.at(-1)?.seq) : null };
+      return {
+        runs: page.map((row) => runOf(row, now())),
+        next: rows.length > limit ? String(page.at(-1)?.seq) : null,
+      };
     },
 
     show(id: string): Shown | null {
       const row = find(id);
       if (!row) return null;
       return {
-        run: runOf(row),
+        run: runOf(row, now()),
         task: taskOf(row),
         result: resultOf(row),
         posts: rowsOf(row.run_id),
@@ -119,16 +124,19 @@ function inStates(states: RunState[]): string {
 
 const indexOf = { queued: "run_waiting", running: "run_leased" };
 
+const reasonOf = ({ state, not_before, reason }: RunRow, time: number): string | null =>
+  state === "queued" && not_before !== null && not_before > time ? waitsUntil(not_before) : reason;
+
 const taskOf = ({ task }: RunRow): Task => JSON.parse(task);
 const resultOf = ({ result }: RunRow): Result | null => (result === null ? null : JSON.parse(result));
 
-function runOf(row: RunRow): Run {
+function runOf(row: RunRow, time: number): Run {
   const task = taskOf(row);
   const result = resultOf(row);
   return {
     run_id: row.run_id,
     state: row.state,
-    reason: row.reason,
+    reason: reasonOf(row, time),
     source: task.source,
     issue_key: task.issue_key,
     project: task.project,

@@ -28,9 +28,9 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
       UNION ALL SELECT (SELECT min(line) FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line > step.line) FROM step WHERE step.line IS NOT NULL)
     SELECT line FROM step WHERE line IS NOT NULL`);
   // Within a line what came back is the oldest anyway.
-  const headOf = db.prepare<Head, [string]>(
-    "SELECT seq, again, queued_at, lock_since FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line = ? ORDER BY seq LIMIT 1",
-  );
+  const headOf = db.prepare<Head, [string, number]>(`
+    SELECT seq, again, queued_at, lock_since FROM run INDEXED BY run_waiting
+    WHERE state = 'queued' AND line = ? AND (not_before IS NULL OR not_before <= ?) ORDER BY seq LIMIT 1`);
   const beginWait = db.prepare<null, [number, number]>("UPDATE run SET lock_since = ? WHERE seq = ?");
   const endWait = db.prepare<null, [number, number]>(
     "UPDATE run SET lock_wait = lock_wait + ? - lock_since, lock_since = NULL WHERE seq = ?",
@@ -39,13 +39,13 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
   const turns = new Map<string, number>();
   let lastTurn = 0;
 
-  function headsFor(scripts: string[]): Map<string, Head> {
+  function headsFor(scripts: string[], time: number): Map<string, Head> {
     const heads = new Map<string, Head>();
     for (const { line } of lines.all()) {
       const cut = line.lastIndexOf("/");
       const lane = line.slice(0, cut);
       if (!scripts.includes(line.slice(cut + 1))) continue;
-      const head = headOf.get(line);
+      const head = headOf.get(line, time);
       const other = heads.get(lane);
       if (head && (!other || comesBefore(head, other))) heads.set(lane, head);
     }
@@ -56,9 +56,9 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
     { labels, scripts }: Pick<NodeFacts, "labels" | "scripts">,
     paused: (lane: string) => boolean,
   ): number | null {
-    const heads = headsFor(scripts);
-    if (heads.size === 0) return null;
     const time = now();
+    const heads = headsFor(scripts, time);
+    if (heads.size === 0) return null;
     const used = usage(time);
     const fitting = [...heads].flatMap(([lane, head]): Waiting[] => {
       const rules = laneOf(inside.rules, lane);
