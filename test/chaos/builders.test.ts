@@ -56,6 +56,7 @@ const tallyOf = (builders: Builders, counted: { lost: number; pairs: number }) =
   ...builders.counts,
   runs: builders.delivered.length,
   ...counted,
+  starved: builders.unwatched.filter(({ why }) => why === "starved").length,
   fenced: builders.said("attempt lost, its lease could not be renewed"),
   discarded: builders.said("attempt discarded, its lease is another's"),
   orphans_ended: builders.said("orphaned script stopped"),

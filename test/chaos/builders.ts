@@ -30,6 +30,9 @@ type Fault = "kill" | (typeof others)[number];
 const hour = 3_600_000;
 
 const queued = 6;
+// A worker ends its script when half of what lies between fence and ttl is left. It lists processes, kills and looks again,
+// and each of these waits for the machine: a quarter second for the first of them leaves nothing for the rest.
+const spare_s = 0.25;
 const givingUp = ["attempt lost", "attempt discarded"];
 
 type Lease = typeof lease;
@@ -154,7 +157,7 @@ export class Builders {
     const faults: Fault[] = Array.from({ length: kills }, () => "kill");
     for (const kind of others) faults.push(...Array.from({ length: each }, () => kind));
     const over = new AbortController();
-    const beside = [this.#feed(over.signal), this.#watch(over.signal), this.#jump(over.signal)];
+    const beside = [this.#feed, this.#watch, this.#jump, this.#findStarved].map((act) => act.call(this, over.signal));
     const struck = Promise.all(this.nodes.map((node) => this.#suffer(node, faults)));
     try {
       // Whichever fails first says why.
@@ -385,6 +388,16 @@ export class Builders {
       // By the store's clock, which may be an hour off, or was when it said so.
       const off = Math.round((started_at - Date.now()) / hour) * hour;
       this.leases.set(run_id, attempts.set(attempt, { node, started_at: started_at - off }));
+    }
+  }
+
+  /** Notes when this machine let a timer wait for as long as a worker has left to end its script before its lease ends. */
+  async #findStarved(over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const began = uptime();
+      await Bun.sleep(20);
+      const late = uptime() - began - 0.02;
+      if (late >= spare_s) this.unwatched.push({ node: null, why: "starved", from: began, to: uptime() + ttl_ms / 1000 });
     }
   }
 

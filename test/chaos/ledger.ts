@@ -12,10 +12,13 @@ export interface Said {
   uptime: number;
 }
 
-/** A time in which nobody watched over the scripts of a node: its worker was dead (until another had started) or stood still. */
+/**
+ * A time in which nobody watched over the scripts of a node: its worker was dead (until another had started) or stood still.
+ * Where the machine had no time for a timer that was due, that goes for every node (null).
+ */
 export interface Unwatched {
-  node: string;
-  why: "killed" | "frozen";
+  node: string | null;
+  why: "killed" | "frozen" | "starved";
   from: number;
   to: number;
 }
@@ -79,7 +82,7 @@ export function overlaps(ledger: Said[], unwatched: Unwatched[]): string[] {
     const newest = latest.get(run_id) ?? 0;
     latest.set(run_id, Math.max(newest, attempt));
     const nobodyWatched = unwatched.some(
-      (time) => time.node === node && at >= time.from - tick && at <= time.to + tick,
+      (time) => (time.node === node || time.node === null) && at >= time.from - tick && at <= time.to + tick,
     );
     if (attempt < newest && !nobodyWatched)
       found.set(`${run_id} ${attempt}`, `attempt ${attempt} on ${node} said ${what} after attempt ${newest} began`);
