@@ -196,7 +196,12 @@ async function endOf(
   if (cause !== "exit") {
     log.info("script called back", { run_id: lease.task.run_id, attempt: lease.attempt, why: cause });
     // While its tree still stands: a process whose parent has ended is nobody's child any more.
-    kin = await kinSoon(clock, { group: script.pid, dir: script.dir, run_id: lease.task.run_id, attempt: lease.attempt });
+    kin = await kinSoon(clock, {
+      group: script.pid,
+      dir: script.dir,
+      run_id: lease.task.run_id,
+      attempt: lease.attempt,
+    });
     // However long the grace: while the lease may still be ours, the script must be gone.
     const grace = Math.min(graceOf(house, cause), heartbeat.left / 2);
     if (grace > 0) endGently(script.pid, kin);

@@ -397,7 +397,8 @@ export class Builders {
       const began = uptime();
       await Bun.sleep(20);
       const late = uptime() - began - 0.02;
-      if (late >= spare_s) this.unwatched.push({ node: null, why: "starved", from: began, to: uptime() + ttl_ms / 1000 });
+      if (late >= spare_s)
+        this.unwatched.push({ node: null, why: "starved", from: began, to: uptime() + ttl_ms / 1000 });
     }
   }
 
