@@ -3,7 +3,8 @@ import type { Span } from "./spans.ts";
 /**
  * One shape of a secret. Group 1 is what stays readable; what follows it is hidden. A rule runs only when one of its
  * hints is in the text, and no rule matches across a line end. Shapes are shorter than the published ones (prefix and at
- * least 20 characters), because a secret that was cut or has a new length must not pass.
+ * least 20 characters), because a secret that was cut or has a new length must not pass. No text is read twice because a
+ * shape began in it again and again: a match without group 1 is what proved to be no secret, and is passed over as a whole.
  */
 interface Rule {
   hints: string[];
@@ -26,7 +27,7 @@ const secretShapes: Rule[] = [
   { hints: [":AA"], shape: /(\d{6,12}:)AA[\w-]{28,}/g }, // Telegram
   { hints: ["webhook.office.com"], shape: /(webhook\.office\.com\/)[\w@/-]{20,}/g },
   { hints: ["AKIA", "ASIA"], shape: /()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g },
-  { hints: ["eyJ"], shape: /()\beyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)*/g },
+  { hints: ["eyJ"], shape: /()\beyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)*|\beyJ[\w-]*/g },
   { hints: ["lin_"], shape: /()\blin_(?:api|oauth|wh)_[A-Za-z0-9]{20,}/g },
   { hints: ["npm_"], shape: /()\bnpm_[A-Za-z0-9]{20,}/g },
   { hints: ["whsec_"], shape: /(whsec_)[A-Za-z0-9+/=]{20,}/g },
@@ -38,7 +39,8 @@ const secretShapes: Rule[] = [
   // A key on one line, as JSON and environment files write it; a key over several lines is `keyBlock`.
   {
     hints: ["PRIVATE KEY"],
-    shape: /()-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----[^\n]*?-----END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----/g,
+    shape:
+      /()-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----[^\n]*?-----END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----|-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----[^\n]*/g,
   },
   // user:password@ and token@ of any URL; the last @ before the path ends them, as a password may hold one.
   { hints: ["://"], shape: /(:\/\/[^ \t\r\n:@/"'<>]{0,128}:)[^ \t\r\n/"'<>]{1,256}(?=@)/g },
@@ -58,7 +60,7 @@ const named: RegExp[] = [
   /(\b[A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS)=)(?!["']?[A-Z][A-Z0-9_]*-\d+\b)(?:"[^"\n]{6,}"|'[^'\n]{6,}'|[^ \t\r\n"';&]{6,})/g,
   new RegExp(`((?:token|secret|password|passwd|passphrase)${quote}=${quote})[^ \\t\\r\\n"'\\\\;&,]{6,}`, "gi"),
   new RegExp(
-    `((?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key)${quote} ?[:=] ?${quote})(?=[\\w+/=.~-]*\\d)[\\w+/=.~-]{20,}`,
+    `((?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key)${quote} ?[:=] ?${quote})(?=[\\w+/=.~-]{0,256}\\d)[\\w+/=.~-]{20,}`,
     "gi",
   ),
 ];
@@ -82,7 +84,8 @@ export function patternSpans(text: string): Span[] {
 
 function find(shape: RegExp, text: string, spans: Span[]): void {
   for (const found of text.matchAll(shape)) {
+    const [{ length }, readable] = found;
     const from = found.index;
-    spans.push({ from, hide: from + (found[1] ?? "").length, to: from + found[0].length });
+    if (readable !== undefined) spans.push({ from, hide: from + readable.length, to: from + length });
   }
 }

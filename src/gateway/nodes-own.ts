@@ -31,7 +31,7 @@ export function ownStore(
   return {
     async lease(ask, wait) {
       check(ask.node);
-      return await store.lease(ask, wait);
+      return await store.lease({ ...ask, through: true }, wait);
     },
     async renew(named, held, wait) {
       check(named);

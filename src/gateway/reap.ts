@@ -14,7 +14,7 @@ export interface ReaperOptions {
   facts?: () => Record<string, Json>;
 }
 
-const reapEvery = 5000;
+const longestReap = 5000;
 const sweepEvery = 600_000;
 const beatEvery = 10_000;
 
@@ -22,12 +22,14 @@ const beatEvery = 10_000;
 export function startReaper({ store, config, takesNodes = false, facts = () => ({}) }: ReaperOptions): {
   stop(): Promise<void>;
 } {
-  // Nodes that come through a gateway could not renew while it was gone: they get one ttl to come back before their leases count.
-  const grace = store.about.kind === "sqlite" || takesNodes ? config.lease.ttl : 0;
+  // Nodes that come through a gateway could not renew while it was gone: they get one ttl to come back before their leases
+  // count. Redis waits by itself, for another gateway may have been there, and direct nodes take back what ran out.
+  const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
+  const reapEvery = Math.min(longestReap, config.lease.ttl / 3);
   const gateway = gatewayId(config);
   const loops = [
     every(reapEvery, "leases not reaped", grace, async () => {
-      const lost = await store.reap();
+      const lost = await store.reap(takesNodes ? 3 * reapEvery : undefined);
       if (lost > 0) log.warn("leases reaped", { count: lost });
     }),
     every(sweepEvery, "old runs not swept", sweepEvery, async () => {

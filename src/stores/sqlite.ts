@@ -33,6 +33,8 @@ export interface SqliteOptions {
   /** Where logs are read from that are here no more. */
   archive?: Archive | undefined;
   now?: () => number;
+  /** Milliseconds that no clock change moves; where only `now` is given, no clock change is seen. */
+  monotonic?: () => number;
   /** An owner keeps the file; a visitor is a short command while nobody owns it. */
   role?: Role;
 }
@@ -46,12 +48,13 @@ export async function openSqlite({
   state_dir,
   archive,
   now = Date.now,
+  monotonic = now === Date.now ? () => performance.now() : now,
   role = "owner",
 }: SqliteOptions): Promise<Store> {
   const path = resolve(given);
   const unlock = await takeLock(path, role);
   try {
-    return open(path, resolve(state_dir), { now, unlock, role, archive });
+    return open(path, resolve(state_dir), { now, monotonic, unlock, role, archive });
   } catch (error) {
     unlock();
     throw error;
@@ -60,12 +63,13 @@ export async function openSqlite({
 
 interface Means {
   now: () => number;
+  monotonic: () => number;
   unlock: () => void;
   role: Role;
   archive: Archive | undefined;
 }
 
-function open(path: string, state_dir: string, { now, unlock, role, archive }: Means): Store {
+function open(path: string, state_dir: string, { now, monotonic, unlock, role, archive }: Means): Store {
   const db = openFile(path);
   const writer = openWriter(db);
   const { commit } = writer;
@@ -73,6 +77,7 @@ function open(path: string, state_dir: string, { now, unlock, role, archive }: M
   const inside: Inside = {
     db,
     now,
+    monotonic,
     rules: publishedRules(db),
     commit,
     look(ask) {

@@ -43,6 +43,8 @@ export interface LeaseAsk {
   token: string;
   /** What this worker really runs. A lease of this node and place that is neither here nor under `token` ran out with its process: it is lost at once. */
   holding: Held[];
+  /** Set by a gateway through which the node comes. */
+  through?: boolean;
 }
 
 export interface Lease {
@@ -443,8 +445,11 @@ export interface Store extends NodeStore, OperatorStore {
   reconsider(setups: Record<string, string>): Promise<void>;
   /** Ends the run of an issue that still waits out its `debounce`, for the reason given; answers its id, or null where none does. */
   callOff(source: string, issue_key: string, why: string): Promise<string | null>;
-  /** Takes back leases that ran out; answers how many. */
-  reap(): Promise<number>;
+  /**
+   * Takes back leases that ran out; answers how many. `gate_ms` says that nodes come through who asks, who asks again within
+   * so long: where nobody does, leases that came through a gateway stay, and get one ttl when somebody does again.
+   */
+  reap(gate_ms?: number): Promise<number>;
   beat(gateway: string, facts: Record<string, Json>): Promise<void>;
   note(deliveries: DeliveryNote[]): Promise<void>;
   /** True when this opened or resolved it, false when it already was. */

@@ -125,7 +125,7 @@ async function run(house: House, lease: Lease, heartbeat: Heartbeat, asks: Asks,
   // How long its output takes to arrive is not its time; nor is a wall clock that was set meanwhile.
   const ended_at = started_at + Math.round(house.clock.monotonic() - since);
   script.signal("SIGKILL"); // whoever of the group is left
-  await endStragglers({ group: script.pid, ...held }, kin);
+  await endStragglers({ group: script.pid, dir: script.dir, ...held }, kin);
   awake.end();
   await pump.end(pipeDrain);
   script.close();
@@ -196,7 +196,12 @@ async function endOf(
   if (cause !== "exit") {
     log.info("script called back", { run_id: lease.task.run_id, attempt: lease.attempt, why: cause });
     // While its tree still stands: a process whose parent has ended is nobody's child any more.
-    kin = await kinSoon(clock, { group: script.pid, run_id: lease.task.run_id, attempt: lease.attempt });
+    kin = await kinSoon(clock, {
+      group: script.pid,
+      dir: script.dir,
+      run_id: lease.task.run_id,
+      attempt: lease.attempt,
+    });
     // However long the grace: while the lease may still be ours, the script must be gone.
     const grace = Math.min(graceOf(house, cause), heartbeat.left / 2);
     if (grace > 0) endGently(script.pid, kin);

@@ -8,6 +8,8 @@ import { signalGroup } from "./script.ts";
 export interface Family extends Held {
   /** The script's process group; null where it may be somebody else's by now. */
   group: number | null;
+  /** The attempt's own folder. */
+  dir: string;
 }
 
 // A process that was killed may still be seen for a moment, and one that was just being made is seen a moment later.
@@ -18,14 +20,15 @@ const longestLook = 1000;
 
 /**
  * Lists whoever belongs to an attempt: its process group, every process that was started with its run and attempt in the
- * environment, whatever group or session it moved to, those of `known` that still live, and the descendants of all of them.
+ * environment, whatever group or session it moved to, who works in its folder, those of `known` that still live, and the
+ * descendants of all of them.
  */
-export async function kinOf({ group, run_id, attempt }: Family, known: Process[] = []): Promise<Process[]> {
-  const all = await listProcesses([`MESHMAC_RUN_ID=${run_id}`, `MESHMAC_ATTEMPT=${attempt}`]);
+export async function kinOf({ group, dir, run_id, attempt }: Family, known: Process[] = []): Promise<Process[]> {
+  const all = await listProcesses([`MESHMAC_RUN_ID=${run_id}`, `MESHMAC_ATTEMPT=${attempt}`], dir);
   const births = new Map(known.map(({ pid, birth }) => [pid, birth]));
   const kin = new Set<number>();
   for (const one of all) {
-    if (one.told || one.group === group || births.get(one.pid) === one.birth) kin.add(one.pid);
+    if (one.told || one.inside || one.group === group || births.get(one.pid) === one.birth) kin.add(one.pid);
   }
   for (let size = 0; size !== kin.size;) {
     size = kin.size;
@@ -70,7 +73,7 @@ export async function endKin(family: Family, known: Process[] = []): Promise<{ e
 
 /** Kills what a script that has ended left running, wherever it went; `known` is who belonged to it before. */
 export async function endStragglers(family: Family, known: Process[]): Promise<void> {
-  const { group: _, ...held } = family;
+  const { group: _, dir: __, ...held } = family;
   try {
     const { ended, left } = await endKin(family, known);
     if (ended > 0) log.info("what the script left running was stopped", { ...held, processes: ended });

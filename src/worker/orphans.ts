@@ -56,16 +56,17 @@ export async function endOrphans(workDir: string): Promise<number> {
   let stopped = 0;
   for (const file of await readdir(dir)) {
     const orphan = await readOrphan(join(dir, file));
-    if (orphan && (await end(orphan))) stopped++;
+    if (orphan && (await end(workDir, orphan))) stopped++;
     await rm(join(dir, file), { force: true });
   }
   await removeLeftovers(workDir);
   return stopped;
 }
 
-async function end(orphan: Orphan): Promise<boolean> {
+async function end(workDir: string, orphan: Orphan): Promise<boolean> {
   const { run: run_id, attempt, pid } = orphan;
-  const { ended, left } = await endKin({ group: await groupOf(orphan), run_id, attempt });
+  const dir = join(workDir, nameOf({ run_id, attempt }));
+  const { ended, left } = await endKin({ group: await groupOf(orphan, dir), dir, run_id, attempt });
   if (ended > 0) log.warn("orphaned script stopped", { run_id, attempt, pid, processes: ended });
   if (left > 0) log.error("orphaned processes could not be stopped", { run_id, attempt, pid, processes: left });
   return ended > 0;
@@ -80,10 +81,10 @@ async function readOrphan(path: string): Promise<Orphan | null> {
 }
 
 /** The pid alone proves nothing: it may be another process's by now. Its birth does, or the environment of a member. */
-async function groupOf({ pid, started, run, attempt }: Orphan): Promise<number | null> {
+async function groupOf({ pid, started, run, attempt }: Orphan, dir: string): Promise<number | null> {
   const birth = await birthOf(pid);
   if (birth !== null && started !== null) return birth === started ? pid : null;
-  const told = await kinOf({ group: null, run_id: run, attempt });
+  const told = await kinOf({ group: null, dir, run_id: run, attempt });
   return told.some(({ group }) => group === pid) ? pid : null;
 }
 

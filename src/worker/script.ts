@@ -12,6 +12,8 @@ export interface Ended {
 /** A script in a process group of its own that has not begun yet: it waits at a gate until `go`. */
 export interface Script {
   pid: number;
+  /** The folder of its attempt. */
+  dir: string;
   /** What it prints to stdout and stderr, in the order it was printed. */
   output: ReadableStream<Uint8Array>;
   exited: Promise<Ended>;
@@ -50,6 +52,7 @@ export function openScript(path: string, { dir, env, pipe }: Place): Script {
   let open = true;
   return {
     pid: child.pid,
+    dir,
     output: Bun.file(pipe.read).stream(),
     exited: child.exited.then(() => ({
       code: child.exitCode,

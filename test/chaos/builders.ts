@@ -9,25 +9,33 @@ import { realClock } from "../../src/worker/clock.ts";
 import { listProcesses } from "../../src/worker/processes.ts";
 import { startWorker, type Worker, type WorkerEvent } from "../../src/worker/worker.ts";
 import { certify } from "../fakes/authority.ts";
+import { type MovedClock, movedClock } from "../fakes/moved-clock.ts";
 import { startRedis } from "../fakes/redis-server.ts";
 import { openRelay, type Relay } from "../fakes/relay.ts";
 import { deliver, eventually, Household, jiraBody, type Line, Process } from "../house/household.ts";
 import { isLong, type Leased, readLedger, scriptFor, type Unwatched, uptime } from "./ledger.ts";
 
-// A gateway and four workers of the compiled binary, whose supervisor is this process, and a fifth worker in this process
-// whose wall clock jumps. Faults come by the dice.
+// A gateway and six workers of the compiled binary, whose supervisor is this process, and a seventh worker in this process
+// whose wall clock jumps. Faults come by the dice. Times are those of the default numbers (a lease of 90 s) on a scale of
+// 1:45: what lasts 120 s there lasts 2.7 s here. What a process needs to start is not scaled.
 
 export const ways = ["sqlite", "redis", "https"] as const;
 export type Way = (typeof ways)[number];
 
-export const lease = { ttl: "3s", heartbeat: "600ms", fence: "2s" };
-export const ttl_ms = 3000;
+export const ttl_ms = 2000;
+const lease = { ttl: "2s", heartbeat: "400ms", fence: "1s" };
 
-const kinds = ["kill", "freeze", "sleep", "hole"] as const;
-type Fault = (typeof kinds)[number];
+const others = ["freeze", "sleep", "hole", "wall"] as const;
+type Fault = "kill" | (typeof others)[number];
+const hour = 3_600_000;
 
+const queued = 6;
+// A worker ends its script when half of what lies between fence and ttl is left. It lists processes, kills and looks again,
+// and each of these waits for the machine: a quarter second for the first of them leaves nothing for the rest.
+const spare_s = 0.25;
 const givingUp = ["attempt lost", "attempt discarded"];
 
+type Lease = typeof lease;
 type Closing = () => Promise<unknown> | void;
 
 /** A pool whose nodes reach their work one way: the gateway's socket, Redis, or the gateway over HTTPS. */
@@ -37,14 +45,14 @@ export class Builders {
   readonly way: Way;
   readonly dice: () => number;
   // Names that nobody else on this machine has: what runs for them is found by them.
-  readonly nodes = [1, 2, 3, 4].map((n) => `mac-${n}-${crypto.randomUUID().slice(0, 8)}`);
-  readonly jumper = `mac-5-${crypto.randomUUID().slice(0, 8)}`;
+  readonly nodes = [1, 2, 3, 4, 5, 6].map((n) => `mac-${n}-${crypto.randomUUID().slice(0, 8)}`);
+  readonly jumper = `mac-7-${crypto.randomUUID().slice(0, 8)}`;
   readonly unwatched: Unwatched[] = [];
   readonly leases = new Map<string, Map<number, Leased>>();
   readonly delivered: string[] = [];
   readonly workers: { node: string; worker: Process }[] = [];
   readonly heard: WorkerEvent[] = [];
-  readonly counts: Record<Fault | "jump", number> = { kill: 0, freeze: 0, sleep: 0, hole: 0, jump: 0 };
+  readonly counts: Record<Fault | "jump", number> = { kill: 0, freeze: 0, sleep: 0, hole: 0, wall: 0, jump: 0 };
   /** What outlived its worker's successor's start: there should be none. */
   readonly orphans: string[] = [];
   readonly #closing: Closing[];
@@ -55,9 +63,15 @@ export class Builders {
   #inside: Worker | undefined;
   #running = new Map<string, Pick<Run, "issue_key" | "attempt">>();
   #hole: Promise<void> = Promise.resolve();
+  readonly #wall: MovedClock | null;
 
-  private constructor(way: Way, house: Household, dice: () => number, closing: Closing[]) {
+  private constructor(
+    way: Way,
+    house: Household,
+    { dice, closing, wall }: { dice: () => number; closing: Closing[]; wall: MovedClock | null },
+  ) {
     this.way = way;
+    this.#wall = wall;
     this.house = house;
     this.dice = dice;
     this.#closing = closing;
@@ -65,16 +79,19 @@ export class Builders {
     house.write("scripts/build-ios.sh", scriptFor(this.ledger), 0o755);
   }
 
-  static async open(way: Way, dice: () => number): Promise<Builders> {
+  /** Opens a pool; `numbers` are those of its leases. The clock of the store's host can be moved where a C compiler is. */
+  static async open(way: Way, dice: () => number, numbers: Lease = lease): Promise<Builders> {
     const closing: Closing[] = [];
-    const redis = way === "redis" ? await startRedis() : null;
+    const wall = movedClock();
+    if (wall) closing.push(() => wall.close());
+    const redis = way === "redis" ? await startRedis({ ...(wall && { env: wall.env }) }) : null;
     if (redis) closing.push(() => redis.stop());
     const lanes = { ios: { max_lost: 100 } };
     const house = new Household({
       ...(redis && { store: `redis://127.0.0.1:${redis.port}` }),
-      config: { lease, lanes },
+      config: { lease: numbers, lanes },
     });
-    const builders = new Builders(way, house, dice, closing);
+    const builders = new Builders(way, house, { dice, closing, wall });
     try {
       await builders.#begin(redis?.port ?? null);
     } catch (cause) {
@@ -107,7 +124,7 @@ export class Builders {
       };
       house.write("meshmac.config.json", JSON.stringify({ ...config, gateway }), 0o600);
     }
-    this.#gateway = await house.serve();
+    this.#gateway = await house.serve(this.way === "redis" ? {} : this.#wall?.env);
     const { nodes_url } = await this.#gateway.said("gateway listening");
     const target = redis ?? (typeof nodes_url === "string" ? Number(new URL(nodes_url).port) : null);
     for (const [node, relay] of this.#relays) {
@@ -136,10 +153,11 @@ export class Builders {
 
   /** Lets `kills` kills and a share of the other faults happen while runs come and go, then waits until every run is over. */
   async endure(kills: number): Promise<void> {
-    const others = Math.max(1, Math.round(kills / 8));
-    const faults = kinds.flatMap((kind) => Array.from({ length: kind === "kill" ? kills : others }, () => kind));
+    const each = Math.max(2, Math.round(kills / 25));
+    const faults: Fault[] = Array.from({ length: kills }, () => "kill");
+    for (const kind of others) faults.push(...Array.from({ length: each }, () => kind));
     const over = new AbortController();
-    const beside = [this.#feed(over.signal), this.#watch(over.signal), this.#jump(over.signal)];
+    const beside = [this.#feed, this.#watch, this.#jump, this.#findStarved].map((act) => act.call(this, over.signal));
     const struck = Promise.all(this.nodes.map((node) => this.#suffer(node, faults)));
     try {
       // Whichever fails first says why.
@@ -174,6 +192,11 @@ export class Builders {
     return performance.now() - killed;
   }
 
+  /** Whether the clock of the store's host can be moved here. */
+  get movesWall(): boolean {
+    return this.#wall !== null;
+  }
+
   get all(): string[] {
     return [...this.nodes, this.jumper];
   }
@@ -183,14 +206,15 @@ export class Builders {
     return this.#store;
   }
 
-  /** Whether the worker itself said that it has this attempt no more, or was killed between these epoch milliseconds and started anew. */
+  /** Whether the worker itself said that it has this attempt no more, or was dead at some moment between these epoch milliseconds and started anew. */
   gaveUp({ run_id, attempt }: Held, node: string, from: number, to: number): boolean {
     const booted = Date.now() - uptime() * 1000;
+    // Also just before: what is leased to a process that has died in the meantime is its successor's to settle.
     const killed = (time: Unwatched) =>
       time.node === node &&
       time.why === "killed" &&
-      booted + time.from * 1000 >= from - 20 &&
-      booted + time.from * 1000 <= to;
+      booted + time.from * 1000 <= to &&
+      booted + time.to * 1000 >= from - 20;
     const said = ({ msg, ...line }: Line) =>
       line.run_id === run_id && line.attempt === attempt && givingUp.some((words) => msg.startsWith(words));
     return (
@@ -245,10 +269,11 @@ export class Builders {
       const [fault] = faults.splice(Math.floor(this.dice() * faults.length), 1);
       if (!fault) return;
       await this.#busy(node, fault === "hole" || fault === "sleep");
-      await Bun.sleep(this.dice() * 800);
+      await Bun.sleep(this.dice() * 500);
       this.counts[fault]++;
       if (fault === "kill") worker = await this.#kill(node, worker);
       else if (fault === "hole") await this.#swallow(node);
+      else if (fault === "wall") this.#setWall();
       else await this.#freeze(node, worker, fault === "sleep");
     }
   }
@@ -265,8 +290,8 @@ export class Builders {
   async #kill(node: string, worker: Process): Promise<Process> {
     const from = uptime();
     await worker.kill9();
-    // Half of the time the pool is faster than the supervisor.
-    if (this.dice() < 0.3) await Bun.sleep(this.dice() * 1.5 * ttl_ms);
+    // Sometimes the pool is faster than the supervisor.
+    if (this.dice() < 0.2) await Bun.sleep(this.dice() * 1.5 * ttl_ms);
     const before = await this.left(node);
     const next = await this.#work(node);
     this.unwatched.push({ node, why: "killed", from, to: uptime() });
@@ -276,13 +301,13 @@ export class Builders {
     return next;
   }
 
-  /** Stops a worker for longer than its leases last; `all` its scripts too, as a machine that sleeps. */
+  /** Stops a worker for 120 s of the scale, or for four of its leases; `all` its scripts too, as a machine that sleeps. */
   async #freeze(node: string, worker: Process, all: boolean): Promise<void> {
     const from = uptime();
     worker.child.kill("SIGSTOP");
     const scripts = all ? await this.left(node) : [];
     for (const { pid } of scripts) signal(pid, "SIGSTOP");
-    await Bun.sleep(ttl_ms * (1.05 + this.dice() * 0.5));
+    await Bun.sleep(ttl_ms * (this.counts[all ? "sleep" : "freeze"] % 2 === 0 ? 4 : 4 / 3));
     const stale = await this.left(node);
     for (const { pid } of scripts) signal(pid, "SIGCONT");
     worker.child.kill("SIGCONT");
@@ -293,10 +318,11 @@ export class Builders {
     this.unwatched.push({ node, why: "frozen", from, to: uptime() });
   }
 
-  /** Nothing that the node sends arrives, and nothing that is sent to it, for a third of a second to ten: 10 to 300 s of the default numbers. */
+  /** Nothing that the node sends arrives, and nothing that is sent to it, for 10 to 300 s of the scale. */
   async #swallow(node: string): Promise<void> {
-    // Every other one is longer than a lease.
-    const long = this.counts.hole % 2 === 0 ? 333 + this.dice() * ttl_ms : ttl_ms * (1.3 + this.dice() * 2);
+    // The second is the longest, and every other one is longer than a lease.
+    const n = this.counts.hole;
+    const long = ttl_ms * (n === 2 ? 10 / 3 : n % 2 === 0 ? 1.3 + this.dice() * 2 : 1 / 9 + this.dice() * 0.9);
     const relay = this.#relays.get(node);
     if (relay) {
       relay.hush(true);
@@ -314,14 +340,21 @@ export class Builders {
     await this.#hole;
   }
 
+  /** Sets the clock of the store's host an hour off, this way or that, or right again. */
+  #setWall(): void {
+    if (!this.#wall) return;
+    const off = this.#wall.off === 0 ? (this.dice() < 0.5 ? -hour : hour) : 0;
+    this.#wall.set(off);
+  }
+
   /** Keeps some runs waiting. */
   async #feed(over: AbortSignal): Promise<void> {
     while (!over.aborted) {
       const { runs } = await this.store
-        .list({ states: ["queued"], limit: 4 })
-        .catch((): { runs: unknown[] } => ({ runs: [1, 2, 3, 4] }));
-      if (runs.length < 4) await this.#deliver();
-      else await Bun.sleep(20);
+        .list({ states: ["queued"], limit: queued })
+        .catch(() => ({ runs: Array.from({ length: queued }) }));
+      if (runs.length < queued) await this.#deliver();
+      else await Bun.sleep(50);
     }
   }
 
@@ -351,7 +384,21 @@ export class Builders {
     for (const { run_id, attempt, node, started_at } of runs) {
       if (node === null || started_at === null) continue;
       const attempts = this.leases.get(run_id) ?? new Map<number, Leased>();
-      this.leases.set(run_id, attempts.set(attempt, { node, started_at }));
+      if (attempts.has(attempt)) continue;
+      // By the store's clock, which may be an hour off, or was when it said so.
+      const off = Math.round((started_at - Date.now()) / hour) * hour;
+      this.leases.set(run_id, attempts.set(attempt, { node, started_at: started_at - off }));
+    }
+  }
+
+  /** Notes when this machine let a timer wait for as long as a worker has left to end its script before its lease ends. */
+  async #findStarved(over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const began = uptime();
+      await Bun.sleep(20);
+      const late = uptime() - began - 0.02;
+      if (late >= spare_s)
+        this.unwatched.push({ node: null, why: "starved", from: began, to: uptime() + ttl_ms / 1000 });
     }
   }
 
@@ -369,7 +416,7 @@ export class Builders {
     });
     while (!over.aborted) {
       await Bun.sleep(300 + this.dice() * 1500);
-      off = off === 0 ? (this.dice() < 0.5 ? -3_600_000 : 3_600_000) : 0;
+      off = off === 0 ? (this.dice() < 0.5 ? -hour : hour) : 0;
       this.counts.jump++;
     }
   }

@@ -12,6 +12,8 @@ export interface RedisOptions {
   requirepass?: string;
   /** Further configuration, as on the command line: `{ maxmemory: "64mb" }`. */
   more?: Record<string, string>;
+  /** Further environment. */
+  env?: Record<string, string>;
 }
 
 export interface RedisServer {
@@ -86,7 +88,8 @@ async function launch(binary: string, port: number, dir: string, options: RedisO
     ...options.more,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = Bun.spawn([binary, ...flags], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  const env = { ...process.env, ...options.env };
+  const child = Bun.spawn([binary, ...flags], { stdin: "ignore", stdout: "ignore", stderr: "ignore", env });
   try {
     await until(child, async () => /PONG|NOAUTH/.test(await say(port, "PING")));
     if (options.cluster) {

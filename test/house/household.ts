@@ -185,8 +185,8 @@ export class Household {
   }
 
   /** A gateway that is listening, with the addresses it took. */
-  async serve(): Promise<Process & { url: string; admin: string }> {
-    const gateway = this.start(["serve"]);
+  async serve(env: Record<string, string> = {}): Promise<Process & { url: string; admin: string }> {
+    const gateway = this.start(["serve"], env);
     const { public_url, admin_url } = await gateway.said("gateway listening");
     return Object.assign(gateway, { url: String(public_url), admin: String(admin_url) });
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { JsonObject } from "../../src/core/json.ts";
 import { certify } from "../fakes/authority.ts";
 import { openMattermost } from "../fakes/mattermost.ts";
+import { startRedis } from "../fakes/redis-server.ts";
 import { openRelay, type Relay } from "../fakes/relay.ts";
 import { deliver, eventually, everything, Household, jiraBody, Process, type Wishes } from "./household.ts";
 
@@ -18,6 +19,7 @@ class Pool extends Household {
   readonly relay: Relay;
   readonly ca_file: string;
   readonly #macs: Mac[] = [];
+  readonly #others: (() => Promise<unknown>)[] = [];
 
   constructor(relay: Relay, wishes: Wishes, lease: JsonObject) {
     const tls = mkdtempSync(join(tmpdir(), "meshmac-tls-"));
@@ -70,9 +72,15 @@ class Pool extends Household {
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   }
 
+  /** Closes something else after the house. */
+  also(close: () => Promise<unknown>): void {
+    this.#others.push(close);
+  }
+
   override async close(): Promise<void> {
     await Promise.all(this.#macs.map((mac) => mac.close()));
     await super.close();
+    for (const close of this.#others) await close();
     await this.relay.close();
     rmSync(join(this.ca_file, ".."), { recursive: true, force: true });
   }
@@ -172,25 +180,36 @@ test("a gateway killed -9 in the middle of a run loses no line and no result", a
   expect(last).toBe(`end after ${lines.length}`);
 }, 60_000);
 
-test("a result that nobody could take is taken when the gateway is back, however long that took", async () => {
-  await using house = await pool({}, brisk);
-  const gateway = await house.serve();
-  const mac = await house.add("mac-07");
-  mac.script("build-ios", talkative);
-  const worker = await mac.work();
-  const run_id = await house.deliver(gateway, "MOB-12");
-  await eventually("its log flowing", () => house.log(run_id, 1).includes("line 5\n"));
-  await gateway.kill9();
-  mac.open("enough");
-  await eventually("the script's end", () => existsSync(mac.gate("over")));
-  expect(worker.lines.filter(({ msg }) => msg === "script called back")).toEqual([]);
-  const began = performance.now();
-  await eventually("the lease over", () => performance.now() - began > 6500);
-  await house.serve();
-  await eventually("its end", async () => (await house.state(run_id)).state === "succeeded");
-  expect(await house.state(run_id)).toMatchObject({ attempt: 1, lost: 0 });
-  expect(house.log(run_id, 1)).toContain("end after");
-}, 60_000);
+test.each([
+  ["a gateway with SQLite", false],
+  ["a gateway with Redis, which another node uses directly meanwhile", true],
+])(
+  "a result that nobody could take is taken when the gateway is back, however long that took: %s",
+  async (_what, mixed) => {
+    const redis = mixed ? await startRedis() : null;
+    await using house = await pool(redis ? { store: `redis://127.0.0.1:${redis.port}/0` } : {}, brisk);
+    if (redis) house.also(() => redis.stop());
+    const gateway = await house.serve();
+    const mac = await house.add("mac-07");
+    mac.script("build-ios", talkative);
+    const worker = await mac.work();
+    const run_id = await house.deliver(gateway, "MOB-12");
+    await eventually("the script's start", () => worker.lines.some(({ msg }) => msg === "script started"));
+    const direct = mixed ? await house.work({ MESH_NODE_ID: "mac-08" }) : null;
+    await gateway.kill9();
+    mac.open("enough");
+    await eventually("the script's end", () => existsSync(mac.gate("over")));
+    expect(worker.lines.filter(({ msg }) => msg === "script called back")).toEqual([]);
+    const began = performance.now();
+    await eventually("the lease over", () => performance.now() - began > 6500);
+    await house.serve();
+    await eventually("its end", async () => (await house.state(run_id)).state === "succeeded");
+    expect(await house.state(run_id)).toMatchObject({ attempt: 1, lost: 0 });
+    expect((await house.run("runs", "logs", run_id)).stdout).toContain("end after");
+    expect(direct?.lines.filter(({ msg }) => msg === "run leased") ?? []).toEqual([]);
+  },
+  60_000,
+);
 
 test("a gateway gone for longer than the fence costs the attempt, and not its log", async () => {
   await using house = await pool({}, brisk);

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { openRedis, type RedisStore } from "../../src/stores/redis.ts";
 import { Link } from "../../src/stores/redis/link.ts";
 import type { Held, LogChunk } from "../../src/stores/store.ts";
+import { canMount, onSmallDisk } from "../fakes/small-disk.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { askOf, day, heldOf, leased, queue, resultOf, rulesOf } from "./conformance/given.ts";
 
@@ -248,6 +249,25 @@ test("the file of a gateway that was overtaken holds no byte twice when it comes
   expect(readdirSync(join(dir, "logs", held.run_id)).toSorted()).toEqual(["1.3000000.log", "1.log"]);
   same((await three.readLog(held.run_id, 1, 3_000_000, window)).bytes, all.subarray(3_000_000));
 });
+
+test.skipIf(!canMount)(
+  "a gateway whose disk is full keeps a log in Redis, cuts it there with a word, and drains it later",
+  () => {
+    const said = onSmallDisk(join(import.meta.dir, "redis/full-disk.ts"), "2m");
+    const whole = { bytes: 1_100_000, as_sent: true, said: true };
+    expect(said).toEqual({
+      refused: "could not append to a run's log: ENOSPC",
+      taken: 1_400_000,
+      finished: "ok",
+      again: "could not append to a run's log: ENOSPC",
+      notes: ["logs are cut short: the disk of state_dir is full"],
+      whileFull: whole,
+      drained: [true, false],
+      after: whole,
+      files: ["1.log"],
+    });
+  },
+);
 
 test("old drained logs are swept, but not those of a run that is not over", async () => {
   const dir = folder();

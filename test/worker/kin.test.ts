@@ -101,6 +101,37 @@ describe.skipIf(setsid === null)("a process that left its script's group and ses
     expect(alive).toBe(false);
   });
 
+  // The folder of a process is read from /proc; macOS has none.
+  const inFolder = test.skipIf(process.platform !== "linux");
+
+  inFolder("dies where it hid its environment too, as long as it works in the run's folder", async () => {
+    await using yard = new Yard();
+    await yard.run(`mkdir deep && cd deep && ${daemon(yard.path("pid"), 'env -i PATH="$PATH"')}`);
+    expect(isAlive(pidIn(yard, "pid"))).toBe(false);
+  });
+
+  inFolder("of a worker that was killed dies where it hid its environment too", async () => {
+    await using yard = new Yard();
+    yard.script("build", `${daemon(yard.path("pid"), 'env -i PATH="$PATH"')}; exec sleep 600`);
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "lone-worker.ts"), JSON.stringify(yard.node)], {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    await until("it runs", () => yard.read("pid").endsWith("\n"));
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(await yard.start({ once: true }).done).toBe("nothing");
+    expect(isAlive(pidIn(yard, "pid"))).toBe(false);
+  });
+
+  inFolder("is left alone where it has a terminal: a person who looks into the folder", async () => {
+    await using yard = new Yard();
+    const { exited } = await lookAround(yard);
+    await yard.run(`pwd > ${yard.path("folder")}; until [ -e ${yard.path("pid")} ]; do sleep 0.02; done`);
+    expect(isAlive(pidIn(yard, "pid"))).toBe(true);
+    process.kill(pidIn(yard, "pid"), "SIGKILL");
+    await exited;
+  });
+
   test("is left alone where it is another attempt's", async () => {
     await using yard = new Yard();
     const other = Bun.spawn(["sleep", "600"], {
@@ -113,6 +144,15 @@ describe.skipIf(setsid === null)("a process that left its script's group and ses
     other.kill("SIGKILL");
   });
 });
+
+/** Somebody at a terminal who goes where a script says that it is. */
+async function lookAround(yard: Yard): Promise<{ exited: Promise<number> }> {
+  const folder = yard.path("folder");
+  const look = `until [ -s ${folder} ]; do sleep 0.02; done; cd "$(cat ${folder})"; echo $$ > ${yard.path("pid")}; sleep 600 & wait`;
+  const terminal = new Bun.Terminal({ cols: 80, rows: 24, data: () => {} });
+  const shell = Bun.spawn(["setsid", "--ctty", "--wait", "sh", "-c", look], { terminal });
+  return { exited: shell.exited };
+}
 
 test("the processes of this machine are listed with their parents and what they were told", async () => {
   const child = Bun.spawn(["sleep", "600"], { env: { MESHMAC_RUN_ID: "run-1", MESHMAC_ATTEMPT: "2" } });
@@ -139,9 +179,9 @@ test("the table that ps of macOS prints is read", () => {
   ].join("\n");
   const told = ["MESHMAC_RUN_ID=r-1", "MESHMAC_ATTEMPT=2"];
   expect(listOfPs(table, told)).toEqual([
-    { pid: 1, parent: 0, group: 1, birth: "Fri Nov 20 08:00:01 2026", told: false },
-    { pid: 512, parent: 1, group: 512, birth: "Sat Nov  7 09:30:00 2026", told: true },
-    { pid: 514, parent: 512, group: 512, birth: "Sat Nov  7 09:30:01 2026", told: false },
+    { pid: 1, parent: 0, group: 1, birth: "Fri Nov 20 08:00:01 2026", told: false, inside: false },
+    { pid: 512, parent: 1, group: 512, birth: "Sat Nov  7 09:30:00 2026", told: true, inside: false },
+    { pid: 514, parent: 512, group: 512, birth: "Sat Nov  7 09:30:01 2026", told: false, inside: false },
   ]);
 });
 

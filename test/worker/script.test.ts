@@ -77,10 +77,10 @@ test("whoever of the script's group is left dies with it", async () => {
   await until("it is gone", () => !isAlive(pid));
 });
 
-test("a process that left the group and hides its environment cannot hold the run open, and the wait for it is not the run's time", async () => {
+test("a process that left the group and the folder and hides its environment cannot hold the run open, and the wait for it is not the run's time", async () => {
   await using yard = new Yard();
   const leave =
-    'const { pid } = Bun.spawn(["sleep","600"],{env:{},detached:true,stdio:["ignore","inherit","inherit"]}); console.log(pid); process.exit()';
+    'const { pid } = Bun.spawn(["sleep","600"],{cwd:"/",env:{},detached:true,stdio:["ignore","inherit","inherit"]}); console.log(pid); process.exit()';
   const { result, log } = await yard.run(`${process.execPath} -e '${leave}'; echo done`);
   process.kill(Number.parseInt(log, 10), "SIGKILL");
   expect(result).toMatchObject({ state: "succeeded" });

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { realClock } from "../../src/worker/clock.ts";
 import { isAlive, until, Yard } from "./yard.ts";
 
 // Real processes on a busy machine.
@@ -153,6 +154,25 @@ test("takes over the lock of a worker that died, and of a pid that is another's 
   expect(await yard.start({ once: true }).done).toBe("nothing");
   writeFileSync(join(yard.node.work_dir, "worker.lock"), "");
   expect(await yard.start({ once: true }).done).toBe("nothing");
+});
+
+test.each([
+  ["back", -3_600_000],
+  ["forth", 3_600_000],
+])("a wall clock that is set %s during a script does not change how long it took", async (_way, by) => {
+  await using yard = new Yard();
+  let off = 0;
+  yard.script("build", `: > ${yard.path("begun")}; until [ -e ${yard.path("set")} ]; do sleep 0.02; done`);
+  yard.store.add({ script: "build" });
+  const worker = yard.start({ once: true, clock: { ...realClock, now: () => Date.now() + off } });
+  const before = performance.now();
+  await until("it runs", () => existsSync(yard.path("begun")));
+  off = by;
+  writeFileSync(yard.path("set"), "");
+  await worker.done;
+  const { started_at = 0, finished_at = 0 } = yard.store.results[0] ?? {};
+  expect(finished_at - started_at).toBeGreaterThan(0);
+  expect(finished_at - started_at).toBeLessThan(performance.now() - before + 1);
 });
 
 test("a worker that was killed leaves no script behind once another starts in its place", async () => {

@@ -181,11 +181,49 @@ local function lose(id)
   end
 end
 
+-- Nobody asked anything of this pool for so long: its clock was set, or nobody was there who could have renewed.
+local longest_silence_ms = 60000
+
+-- Moves every lease and hold along with a silence or a clock that was set: none ends for it, and none outlives its node by it.
+local followed
+local function follow_clock()
+  if followed then return end
+  followed = true
+  local seen = tonumber(field(key("clock"), "seen")) or now
+  if math.abs(now - seen) > longest_silence_ms then
+    for _, run in ipairs(redis.call("ZRANGE", key("leased"), 0, -1)) do
+      redis.call("ZINCRBY", key("leased"), now - seen, run)
+    end
+    local all = redis.call("HGETALL", key("holds"))
+    for i = 1, #all, 2 do
+      local hold = cjson.decode(all[i + 1])
+      hold.till, hold.since = hold.till + now - seen, hold.since + now - seen
+      redis.call("HSET", key("holds"), all[i], cjson.encode(hold))
+    end
+  end
+  if math.abs(now - seen) > 1000 or seen == now then redis.call("HSET", key("clock"), "seen", now) end
+end
+
+-- Whether a gateway that nodes come through is there, or none has been for so long that none will come back.
+local function has_gate()
+  local till = tonumber(field(key("clock"), "gate_till"))
+  return not till or till >= now or till < now - setting("gateways_ms")
+end
+
+-- Leases that came through a gateway are not lost while there is none: their nodes cannot renew.
 local function reap()
   local late = redis.call("ZRANGEBYSCORE", key("leased"), "-inf", now, "LIMIT", 0, 50)
-  for _, run in ipairs(late) do lose(run) end
-  if #late > 0 then ring_if_work_waits() end
-  return #late
+  local lost = 0
+  for _, run in ipairs(late) do
+    if field(key("run", run), "through") == "1" and not has_gate() then
+      redis.call("ZADD", key("leased"), now + 5000, run)
+    else
+      lose(run)
+      lost = lost + 1
+    end
+  end
+  if lost > 0 then ring_if_work_waits() end
+  return lost
 end
 
 local function cancel(id, why)

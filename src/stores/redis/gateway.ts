@@ -76,8 +76,8 @@ export function gatewayVerbs(link: Link, bells: Bells, logs: Logs | null): Gatew
       return text(await link.call("callOff", { source, issue_key, why })) || null;
     },
 
-    async reap() {
-      return await untilFewer(50, () => link.call("reap", {}));
+    async reap(gate_ms) {
+      return await untilFewer(50, () => link.call("reap", { ...(gate_ms !== undefined && { gate_ms }) }));
     },
 
     async beat(gateway: string, facts: Record<string, Json>) {

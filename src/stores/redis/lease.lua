@@ -1,4 +1,4 @@
--- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…]
+-- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…], through (it comes through a gateway)
 -- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out, or a run that waits is due} | {}
 local function lease_end() return string.format("%.0f", now + setting("ttl_ms")) end
 
@@ -23,6 +23,7 @@ end
 local pool
 local function look_around()
   if pool then return end
+  follow_clock()
   pool = {
     capacity = capacities(),
     holds = holds_now(),
@@ -205,6 +206,6 @@ local function lease(ask)
   redis.call("ZADD", key("leased"), lease_end(), run.id)
   redis.call("HSET", key("logged", run.id, run.attempt), "node", node, "taken", "0", "size", "0", "trimmed", "0")
   become(run, "running", nil, nil, "node", node, "attempt", run.attempt, "started_at", now_text,
-    "locks", #run.locks > 0 and cjson.encode(run.locks) or "[]")
+    "through", ask.through and "1" or "0", "locks", #run.locks > 0 and cjson.encode(run.locks) or "[]")
   return answer(run.id, run.attempt, run.lane)
 end

@@ -61,10 +61,14 @@ async function until<T>(bell: Bell, bells: Bells, wait: Wait | undefined, ask: (
   }
 }
 
-async function lease(turns: Turns, { node, facts, token, holding }: LeaseAsk): Promise<Answer<Lease | null>> {
+async function lease(
+  turns: Turns,
+  { node, facts, token, holding, through = false }: LeaseAsk,
+): Promise<Answer<Lease | null>> {
   const reply = await turns.take("lease", {
     node,
     token,
+    through,
     facts: JSON.stringify(facts),
     labels: facts.labels,
     scripts: facts.scripts,

@@ -1,5 +1,6 @@
 -- ask: node, held [{run_id, attempt}] -> one word per run, then `<run> <attempt>` of each run that it did not name
 local function renew(ask)
+  follow_clock()
   redis.call("ZADD", key("nodes_seen"), "XX", now_text, ask.node)
   local leased = {}
   local all = redis.call("HGETALL", key("leases", ask.node))

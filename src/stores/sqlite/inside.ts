@@ -8,6 +8,8 @@ import type { Writer } from "./writer.ts";
 export interface Inside {
   db: Database;
   now(): number;
+  /** Milliseconds that no clock change moves. */
+  monotonic(): number;
   /** What was published last; replaced as a whole. */
   rules: Rules;
   commit: Writer["commit"];

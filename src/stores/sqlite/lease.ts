@@ -1,4 +1,5 @@
 import type { Task } from "../../core/records.ts";
+import { log } from "../../log.ts";
 import type { Held, Lease, LeaseAsk, Renewal, Wait, Word } from "../store.ts";
 import { laneOf, type Inside } from "./inside.ts";
 import type { holding } from "./hold.ts";
@@ -7,6 +8,8 @@ import type { Changes, RunningRow } from "./run.ts";
 
 // However quiet it is, a waiting lease looks again: a lease may have run out of which nobody rang.
 const longestNap = 5000;
+// Wall and monotonic time apart by more than this: the clock was set, or the machine slept.
+const leapsBeyond = 1000;
 
 interface LeasedRow {
   task: string;
@@ -26,7 +29,8 @@ export function leasing(
   paused: (lane: string) => boolean,
   locks: Pick<ReturnType<typeof holding>, "usage">,
 ) {
-  const { db, now, commit, look, work } = inside;
+  const { db, now, monotonic, commit, look, work } = inside;
+  let apart = now() - monotonic();
   const next = choosing(inside, locks);
   const seen = db.prepare<null, [string, string, number]>(`
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
@@ -60,9 +64,24 @@ export function leasing(
   const lengthen = db.prepare<null, [number]>(
     "UPDATE run INDEXED BY run_leased SET lease_until = ?1 WHERE state = 'running' AND lease_until < ?1",
   );
+  const shiftLeases = db.prepare<null, [number]>(
+    "UPDATE run INDEXED BY run_leased SET lease_until = lease_until + ? WHERE state = 'running'",
+  );
+  const shiftHolds = db.prepare<null, [number, number]>("UPDATE hold SET until = until + ?, since = since + ?");
   const extend = db.prepare<null, [number, string]>("UPDATE run SET lease_until = ? WHERE run_id = ?");
 
+  /** Moves every lease and hold with a clock that leapt: none ends early for it, and none outlives its node by it. */
+  function followClock(): void {
+    const leap = now() - monotonic() - apart;
+    apart += leap;
+    if (Math.abs(leap) < leapsBeyond) return;
+    log.warn("clock jumped, leases moved with it", { ms: Math.round(leap) });
+    shiftLeases.run(Math.round(leap));
+    shiftHolds.run(Math.round(leap), Math.round(leap));
+  }
+
   function takeBack(): number {
+    followClock();
     const gone = expired.all(now());
     for (const run of gone) lose(run);
     return gone.length;
@@ -150,6 +169,7 @@ export function leasing(
       const deadline = performance.now() + (wait?.ms ?? 0);
       let since = work.count;
       let said = await commit(() => {
+        followClock();
         heard.run(now(), node);
         const answers = words(node, held);
         const until = now() + inside.rules.lease.ttl_ms;
