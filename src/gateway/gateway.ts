@@ -95,7 +95,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const { file = null, said = {}, digest = null } = options;
   const fixed = fixedPlaces(config, { worker });
-  reload = startReload({ running: { config, vault, file, said, digest }, fixed, take });
+  reload = startReload({ running: { config, vault, file, said, digest }, fixed, take, onNews: reaper.beat });
 
   /** Puts another configuration in place for whatever begins from now on. */
   function take(next: Config): void {

@@ -14,20 +14,26 @@ export interface ReaperOptions {
   facts?: () => Record<string, Json>;
 }
 
+export interface Reaper {
+  /** Says now what there is to say of this gateway, beside the usual beats. */
+  beat(): void;
+  stop(): Promise<void>;
+}
+
 const longestReap = 5000;
 const sweepEvery = 600_000;
 const beatEvery = 10_000;
 
 /** Takes back leases that ran out, deletes what is old, and shows that this gateway lives, until stopped. Never throws. */
-export function startReaper({ store, config, takesNodes = false, facts = () => ({}) }: ReaperOptions): {
-  stop(): Promise<void>;
-} {
+export function startReaper({ store, config, takesNodes = false, facts = () => ({}) }: ReaperOptions): Reaper {
   // Nodes that come through a gateway could not renew while it was gone: they get one ttl to come back before their leases
   // count. Redis waits by itself, for another gateway may have been there, and direct nodes take back what ran out.
   const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
   const reapEvery = Math.min(longestReap, config.lease.ttl / 3);
   const gateway = gatewayId(config);
+  const beats = every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() }));
   const loops = [
+    beats,
     every(reapEvery, "leases not reaped", grace, async () => {
       const lost = await store.reap(takesNodes ? 3 * reapEvery : undefined);
       if (lost > 0) log.warn("leases reaped", { count: lost });
@@ -36,9 +42,9 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
       const gone = await store.sweep();
       if (gone > 0) log.info("old runs swept", { count: gone });
     }),
-    every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() })),
   ];
   return {
+    beat: () => beats.soon(),
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
       // Whoever asks which gateways live need not wait until this one has been silent for long enough.
@@ -57,7 +63,7 @@ export function every(
   failed: string,
   firstAfter: number,
   act: () => Promise<void>,
-): { stop(): Promise<void> } {
+): { soon(): void; stop(): Promise<void> } {
   let failing = false;
   let acting: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -80,6 +86,10 @@ export function every(
   }
 
   return {
+    /** Does it once more, when what is under way is done. */
+    soon() {
+      if (!stopped) acting = acting.then(once);
+    },
     async stop() {
       stopped = true;
       clearTimeout(timer);

@@ -12,6 +12,8 @@ export interface ReloadOptions {
   fixed: (next: Config) => readonly string[];
   /** Puts another configuration in place; throws, and changes nothing, where that cannot be. */
   take: (config: Config) => void;
+  /** Hears when what there is to say of the file may have changed. */
+  onNews?: () => void;
   sleep?: Sleep;
 }
 
@@ -41,7 +43,7 @@ export function startReload(options: ReloadOptions): Reload {
 
 const nothing: Reload = { now: () => {}, notes: () => [], facts: () => ({}), stop: async () => {} };
 
-function follow(file: string, { running: first, fixed, take, sleep = nap }: ReloadOptions): Reload {
+function follow(file: string, { running: first, fixed, take, onNews = () => {}, sleep = nap }: ReloadOptions): Reload {
   const over = new AbortController();
   let bell = Promise.withResolvers<void>();
   let asked = false;
@@ -91,6 +93,7 @@ function follow(file: string, { running: first, fixed, take, sleep = nap }: Relo
     if (kept.length > 0 && kept.join() !== restart.join())
       log.warn("configuration needs a restart", { file, needs_restart: kept });
     restart = kept;
+    onNews();
   }
 
   function refuse(fault: unknown, forced: boolean): void {
@@ -99,6 +102,7 @@ function follow(file: string, { running: first, fixed, take, sleep = nap }: Relo
     const isNews = lastRefused !== `${known} ${problems.join()}`;
     lastRefused = `${known} ${problems.join()}`;
     refusal = summary;
+    onNews();
     const hint = fault instanceof MeshError ? fault.hint : undefined;
     if (isNews) log.error("configuration refused, the last one stays", { file, why: summary, problems, hint });
     else if (forced) log.info("configuration still refused", { file });
