@@ -176,13 +176,15 @@ export class Builders {
     }
   }
 
-  /** Kills a worker in the middle of a script, for good; answers the milliseconds until its run has begun on another node. */
-  async recover(): Promise<number> {
+  /** Kills a worker in the middle of a script, for good; answers the milliseconds until its run has begun on another node; gives up after `within` of them. */
+  async recover(within = 30_000): Promise<number> {
     for (const node of this.nodes.slice(0, 2)) await this.#work(node);
     for (let n = 1; n <= 4; n++) await this.#deliver(); // the fourth is long
     const begun = (attempt: number) =>
-      eventually(`attempt ${attempt}`, () =>
-        readLedger(this.ledger).find((said) => said.run_id === this.delivered[3] && said.attempt === attempt),
+      eventually(
+        `attempt ${attempt}`,
+        () => readLedger(this.ledger).find((said) => said.run_id === this.delivered[3] && said.attempt === attempt),
+        within,
       );
     const first = await begun(1);
     await this.workers.find(({ node }) => node === first.node)?.worker.kill9();

@@ -50,9 +50,8 @@ test.skipIf(process.platform !== "linux" || !process.env.CHAOS_RUNS).concurrent.
   "over %s, with the default numbers and in real time, within 120 s",
   async (way) => {
     await using builders = await Builders.open(way, diceOf(1), real);
-    const ms = await builders.recover();
+    const ms = await builders.recover(120_000);
     process.stdout.write(`${way}: begun elsewhere ${Math.round(ms)} ms after the kill, leases of 90 s\n`);
-    expect(ms).toBeLessThan(120_000);
   },
-  180_000,
+  240_000,
 );
