@@ -9,6 +9,7 @@ import type { Entry, NodeStore, Store } from "../stores/store.ts";
 import { startArchiver } from "./archive-logs.ts";
 import { fixedPlaces } from "./fixed.ts";
 import { maskedReport, maskedStore, maskedTask, type Masks, masksOf } from "./masked-store.ts";
+import { type Opened, openedWhole } from "./opened.ts";
 import type { DeliveryStep } from "./outcome.ts";
 import { startReaper } from "./reap.ts";
 import { startReconciler } from "./reconcile.ts";
@@ -48,8 +49,12 @@ export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "nodesU
 
 const republishEvery = 15_000;
 
-/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping; and follows the file of its configuration. The caller owns the store. */
+/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping; and follows the file of its configuration. The caller owns the store. Throws as `openServer` does, and leaves nothing running then. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  return await openedWhole((opened) => open(options, opened));
+}
+
+async function open(options: GatewayOptions, opened: Opened): Promise<Gateway> {
   const { vault, store: plain, archive, print, on, worker = false } = options;
   let { config } = options;
   const masks = masksOf(vault);
@@ -57,13 +62,16 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   redactLog(masks.text);
   const store = maskingStrangers(plain, masks);
   const published = keepPublished(store, config);
+  opened(() => published.stop());
   let voice: Voice | undefined;
   let reload: Reload | undefined;
-  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, mask: masks.bytes });
+  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, masks });
+  opened(() => archiver.stop());
   const pageNotes = () => voice?.notes() ?? [];
   const logNotes = () => [...store.notes(), ...archiver.notes()];
   const notes = () => [...(reload?.notes() ?? []), ...pageNotes(), ...logNotes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
+  opened(() => server.stop());
   voice = startVoice({ config, vault, store, mask, print });
   const facts = () => ({
     sends: config.gateway.sends,

@@ -59,19 +59,16 @@ for (const [name, open] of timed) {
   test.each([
     ["forth", hour],
     ["back", -hour],
-  ])(
-    `${name}: who asks first for a held lock after the clock was set an hour %s does not get it`,
-    async (_way, by) => {
-      await using time = await open();
-      const { store } = time;
-      const hold = (token: string) => store.hold({ lock: "signing", node: "mac-1", token, ttl_ms: 60_000 });
-      await store.publish(rulesOf());
-      expect(await hold("one")).toBe(true);
-      time.set(by);
-      expect(await hold("two")).toBe(false);
-      expect(await hold("one")).toBe(true);
-    },
-  );
+  ])(`${name}: who asks first for a held lock after the clock was set an hour %s does not get it`, async (_way, by) => {
+    await using time = await open();
+    const { store } = time;
+    const hold = (token: string) => store.hold({ lock: "signing", node: "mac-1", token, ttl_ms: 60_000 });
+    await store.publish(rulesOf());
+    expect(await hold("one")).toBe(true);
+    time.set(by);
+    expect(await hold("two")).toBe(false);
+    expect(await hold("one")).toBe(true);
+  });
 
   test(`${name}: a run that waits for a later move waits no longer when the clock is set back`, async () => {
     await using time = await open();
