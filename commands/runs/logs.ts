@@ -60,7 +60,7 @@ async function follow(store: OperatorStore, run_id: string, masks: Masks): Promi
 async function copy(store: OperatorStore, wish: Wish, masks: Masks): Promise<void> {
   if (wish.attempt === 0) return;
   const whoever = new AbortController().signal;
-  for await (const bytes of logStream(store, { ...wish, from: 0, mask: masks.bytes, signal: whoever })) {
+  for await (const bytes of logStream(store, { ...wish, from: 0, masks, signal: whoever })) {
     if (!process.stdout.write(bytes)) await new Promise<void>((taken) => process.stdout.once("drain", () => taken()));
   }
 }

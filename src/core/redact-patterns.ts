@@ -40,7 +40,7 @@ const secretShapes: Rule[] = [
   {
     hints: ["PRIVATE KEY"],
     shape:
-      /()-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----[^\n]*?-----END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----|-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----[^\n]*/g,
+      /()-----BEGIN[ A-Z0-9]{0,64}PRIVATE KEY[ A-Z]{0,64}-----[^\n]*?-----END[ A-Z0-9]{0,64}PRIVATE KEY[ A-Z]{0,64}-----|-----BEGIN[ A-Z0-9]{0,64}PRIVATE KEY[ A-Z]{0,64}-----[^\n]*/g,
   },
   // user:password@ and token@ of any URL; the last @ before the path ends them, as a password may hold one.
   { hints: ["://"], shape: /(:\/\/[^ \t\r\n:@/"'<>]{0,128}:)[^ \t\r\n/"'<>]{1,256}(?=@)/g },
@@ -70,8 +70,8 @@ const namedHint =
 const envHint = /_KEY=|_CREDENTIALS=/;
 
 /** Where a private key of several lines begins and ends. */
-export const keyBegins = /-----BEGIN[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----/;
-export const keyEnds = /-----END[ A-Z0-9]*PRIVATE KEY[ A-Z]*-----/;
+export const keyBegins = /-----BEGIN[ A-Z0-9]{0,64}PRIVATE KEY[ A-Z]{0,64}-----/;
+export const keyEnds = /-----END[ A-Z0-9]{0,64}PRIVATE KEY[ A-Z]{0,64}-----/;
 export const keyHint = "PRIVATE KEY";
 
 /** Finds what looks like a secret, line by line. A key over several lines is the caller's to follow. */

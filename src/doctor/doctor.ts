@@ -1,8 +1,8 @@
+import { silentAfter } from "../core/beat.ts";
 import { MeshError } from "../core/error.ts";
 import type { GatewayRow } from "../stores/store.ts";
 import type { Check, Fault, Finding, Scene } from "./check.ts";
 import { checks } from "./registry.ts";
-import { silentAfter } from "./silence.ts";
 import { whyOf } from "./why.ts";
 
 /** A finding with what its check says of every such finding. */

@@ -1,8 +1,6 @@
+import { silentAfter } from "../core/beat.ts";
 import type { Json } from "../core/json.ts";
 import type { GatewayRow } from "../stores/store.ts";
-
-/** A gateway beats every ten seconds; one that missed six beats is taken for gone. Milliseconds. */
-export const silentAfter = 60_000;
 
 /** The gateways that still beat; one that ended in order says so with its last beat. */
 export const live = (rows: GatewayRow[]): GatewayRow[] =>

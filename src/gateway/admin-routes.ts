@@ -7,6 +7,7 @@ import { retried } from "../core/retried.ts";
 import type { OperatorStore, Shown } from "../stores/store.ts";
 import { answerError, answerJson, answerText } from "./answer.ts";
 import { logStream } from "./log-stream.ts";
+import type { LogMasks } from "./masked-copy.ts";
 import { maskDeep } from "./masked-store.ts";
 import { runPage, runsPage } from "./runs-page.ts";
 
@@ -26,14 +27,14 @@ export interface Route {
 export interface AdminRooms {
   store: OperatorStore;
   mask: (text: string) => string;
-  maskLog: (bytes: Uint8Array) => Uint8Array;
+  logMasks: LogMasks;
 }
 
 const runId = "([A-Za-z0-9-]{4,64})";
 const pageLength = 50;
 
 /** Every page and call of the admin side. */
-export function adminRoutes({ store, mask, maskLog }: AdminRooms): Route[] {
+export function adminRoutes({ store, mask, logMasks }: AdminRooms): Route[] {
   const masked = (body: object): Json => maskDeep(JSON.parse(JSON.stringify(body)) as Json, mask);
 
   /** Gives the run that an id or the end of one names to `use`; 404 where there is none. */
@@ -57,7 +58,7 @@ export function adminRoutes({ store, mask, maskLog }: AdminRooms): Route[] {
         attempt: attempt ?? null,
         from,
         follow,
-        mask: maskLog,
+        masks: logMasks,
         brokenOff: ({ message }: MeshError) => `\n[the log breaks off here: ${mask(message)}]\n`,
         signal: call.request.signal,
       };

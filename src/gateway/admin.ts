@@ -39,7 +39,7 @@ export function openAdmin(options: AdminOptions): AdminSide {
   const { store, health, masks, mask, notes, spool } = options;
   let { config } = options;
   const at = config.gateway.admin.listen;
-  const routes = adminRoutes({ store, mask, maskLog: masks.bytes });
+  const routes = adminRoutes({ store, mask, logMasks: masks });
 
   async function answer(request: Request, server: BunServer): Promise<Response> {
     const correlation_id = Bun.randomUUIDv7();

@@ -5,8 +5,7 @@ import { log } from "../log.ts";
 import { type Logs, openLogs } from "../stores/logs.ts";
 import { lateLogs_ms } from "../core/log-bounds.ts";
 import type { Store } from "../stores/store.ts";
-import { withMasked } from "./masked-copy.ts";
-import type { Masks } from "./masked-store.ts";
+import { type LogMasks, withMasked } from "./masked-copy.ts";
 import { nap, type Sleep } from "./stir.ts";
 
 export interface ArchiverOptions {
@@ -14,7 +13,7 @@ export interface ArchiverOptions {
   archive: Archive | undefined;
   state_dir: string;
   /** Hides our own secrets with as many bytes. */
-  mask: Masks["bytes"];
+  masks: LogMasks;
   sleep?: Sleep;
   /** Epoch milliseconds. */
   now?: () => number;
@@ -40,7 +39,7 @@ export function startArchiver({
   store,
   archive,
   state_dir,
-  mask,
+  masks,
   sleep = nap,
   now = Date.now,
 }: ArchiverOptions): Archiver {
@@ -59,7 +58,7 @@ export function startArchiver({
       // One log that cannot be had holds up no other; an archive that is away is not asked for each.
       if (over.signal.aborted || faults.length >= mostFaults) break;
       if (done.has(run_id)) continue;
-      const whole = await archiveRun(run_id, { store, logs, to, folder, mask, now }).catch((why: unknown) => {
+      const whole = await archiveRun(run_id, { store, logs, to, folder, masks, now }).catch((why: unknown) => {
         faults.push(why);
         return false;
       });
@@ -100,12 +99,12 @@ interface Hands {
   logs: Logs;
   to: Archive;
   folder: string;
-  mask: Masks["bytes"];
+  masks: LogMasks;
   now: () => number;
 }
 
 /** Archives what is over of one run; true when there is nothing left that may change. */
-async function archiveRun(run_id: string, { store, logs, to, folder, mask, now }: Hands): Promise<boolean> {
+async function archiveRun(run_id: string, { store, logs, to, folder, masks, now }: Hands): Promise<boolean> {
   const files = await logs.filesOf(run_id);
   if (!files) return true;
   const isOld = now() - files.changed > lateLogs_ms;
@@ -116,7 +115,7 @@ async function archiveRun(run_id: string, { store, logs, to, folder, mask, now }
   for (const { name, size, changed } of rest) {
     const attempt = Number.parseInt(name, 10);
     if ((attempt === run.attempt && !isOver(run.state)) || now() - changed < settled) continue;
-    await withMasked(join(folder, run_id, name), mask, (path) => to.put(`${run_id}/${name}`, path));
+    await withMasked(join(folder, run_id, name), masks, (path) => to.put(`${run_id}/${name}`, path));
     logs.mark(run_id, name, size);
     log.info("log archived", { run_id, attempt, bytes: size });
     rest = rest.filter((other) => other.name !== name);

@@ -9,12 +9,13 @@ import type { Entry, NodeStore, Store } from "../stores/store.ts";
 import { startArchiver } from "./archive-logs.ts";
 import { fixedPlaces } from "./fixed.ts";
 import { maskedReport, maskedStore, maskedTask, type Masks, masksOf } from "./masked-store.ts";
+import { type Opened, openedWhole } from "./opened.ts";
 import type { DeliveryStep } from "./outcome.ts";
+import { keepPublished } from "./published.ts";
 import { startReaper } from "./reap.ts";
 import { startReconciler } from "./reconcile.ts";
 import { type Reload, startReload } from "./reload.ts";
 import { renewed } from "./renewed.ts";
-import { rulesOf } from "./rules.ts";
 import { startLoop } from "./stir.ts";
 import { openServer, type Server } from "./server.ts";
 import { startUses } from "./uses.ts";
@@ -46,10 +47,12 @@ export interface Gateway extends Pick<Server, "publicUrl" | "adminUrl" | "nodesU
   stop(): Promise<void>;
 }
 
-const republishEvery = 15_000;
-
-/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping; and follows the file of its configuration. The caller owns the store. */
+/** Opens everything a gateway is: doors, admin side, socket, announcing, sending, paging, reaping; and follows the file of its configuration. The caller owns the store. Throws as `openServer` does, and leaves nothing running then. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  return await openedWhole((opened) => open(options, opened));
+}
+
+async function open(options: GatewayOptions, opened: Opened): Promise<Gateway> {
   const { vault, store: plain, archive, print, on, worker = false } = options;
   let { config } = options;
   const masks = masksOf(vault);
@@ -57,13 +60,16 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   redactLog(masks.text);
   const store = maskingStrangers(plain, masks);
   const published = keepPublished(store, config);
+  opened(() => published.stop());
   let voice: Voice | undefined;
   let reload: Reload | undefined;
-  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, mask: masks.bytes });
+  const archiver = startArchiver({ store, archive, state_dir: config.state_dir, masks });
+  opened(() => archiver.stop());
   const pageNotes = () => voice?.notes() ?? [];
   const logNotes = () => [...store.notes(), ...archiver.notes()];
   const notes = () => [...(reload?.notes() ?? []), ...pageNotes(), ...logNotes()];
   const server = await openServer({ config, vault, store, mask, notes, ...(on && { on }) });
+  opened(() => server.stop());
   voice = startVoice({ config, vault, store, mask, print });
   const facts = () => ({
     sends: config.gateway.sends,
@@ -165,21 +171,4 @@ const drainAgainAfter = 5000;
 function startDrainer(store: Store, name: () => string): { stop(): Promise<void> } {
   if (store.about.kind === "sqlite") return { stop: async () => {} };
   return startLoop("drain", { store }, async () => ((await store.drain(name())) ? 0 : drainAgainAfter));
-}
-
-/** Publishes lanes, locks and lease numbers, and again while the store cannot be reached or may have forgotten them. */
-function keepPublished(store: Store, config: Config): { use(config: Config): void; stop(): void } {
-  let rules = rulesOf(config);
-  const publish = () =>
-    store.publish(rules).catch((fault: Error) => log.warn("rules not published", { why: fault.message }));
-  void publish();
-  const timer = setInterval(publish, republishEvery);
-  timer.unref();
-  return {
-    use(next) {
-      rules = rulesOf(next);
-      void publish();
-    },
-    stop: () => clearInterval(timer),
-  };
 }

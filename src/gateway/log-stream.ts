@@ -1,6 +1,7 @@
 import { MeshError } from "../core/error.ts";
 import { isOver } from "../core/records.ts";
 import type { OperatorStore } from "../stores/store.ts";
+import type { LogMasks } from "./masked-copy.ts";
 
 export interface LogWish {
   run_id: string;
@@ -10,7 +11,7 @@ export interface LogWish {
   from: number;
   follow: boolean;
   /** Hides secrets without changing the length, so that `from` means the same bytes next time. */
-  mask: (bytes: Uint8Array) => Uint8Array;
+  masks: LogMasks;
   /** What to end with where the store can read no further; without it the stream fails with what the store threw. */
   brokenOff?: (fault: MeshError) => string;
   /** Fires when nobody listens any more. */
@@ -46,8 +47,9 @@ async function* logPages(
   store: Pick<OperatorStore, "show" | "readLog">,
   wish: LogWish,
 ): AsyncGenerator<Uint8Array, void> {
-  const { run_id, follow, mask, signal } = wish;
+  const { run_id, follow, masks, signal } = wish;
   let { attempt, from } = wish;
+  let isWithinLine = from > 0;
   while (!signal.aborted) {
     const run = (await store.show(run_id))?.run;
     if (!run) return;
@@ -56,8 +58,9 @@ async function* logPages(
     const over = !follow || isOver(run.state) || (attempt !== null && run.attempt !== attempt);
     const bytes = attempt === null ? nothing : await page(store, { run_id, attempt, from, over });
     if (bytes.length > 0) {
+      if (attempt !== null) yield await masked(store, { run_id, attempt, from, bytes, masks, isWithinLine });
       from += bytes.length;
-      yield mask(bytes);
+      isWithinLine = bytes.at(-1) !== newline;
     } else if (over) return;
     else await Bun.sleep(lookAgainAfter);
   }
@@ -65,7 +68,7 @@ async function* logPages(
 
 const nothing = new Uint8Array();
 
-/** Reads the next whole lines. A secret never spans lines, so it is whole in a page of whole lines; a line that fills a page is cut. */
+/** Reads the next whole lines; a line that fills a page is cut. */
 async function page(
   store: Pick<OperatorStore, "readLog">,
   { run_id, attempt, from, over }: { run_id: string; attempt: number; from: number; over: boolean },
@@ -76,4 +79,36 @@ async function page(
   const elsewhere = bytes.length < pageSize && from + bytes.length < size;
   const whole = bytes.lastIndexOf(newline) + 1;
   return last || (whole === 0 && (elsewhere || bytes.length >= pageSize)) ? bytes : bytes.subarray(0, whole);
+}
+
+interface Page {
+  run_id: string;
+  attempt: number;
+  from: number;
+  bytes: Uint8Array;
+  masks: LogMasks;
+  /** Whether it may begin within a line. */
+  isWithinLine: boolean;
+}
+
+/** Masks a page. A secret never spans lines, but where a page begins or ends within one, what stands around it is looked at, too. */
+async function masked(store: Pick<OperatorStore, "readLog">, page: Page): Promise<Uint8Array> {
+  const { run_id, attempt, from, bytes, masks, isWithinLine } = page;
+  const reach = masks.reach();
+  const around = (at: number, length: number): Promise<Uint8Array> =>
+    length === 0
+      ? Promise.resolve(nothing)
+      : // What is elsewhere cannot be looked at; whoever reads on is told so.
+        store.readLog(run_id, attempt, at, length).then(
+          (slice) => slice.bytes,
+          () => nothing,
+        );
+  const start = isWithinLine ? Math.max(0, from - reach) : from;
+  const [before, after] = await Promise.all([
+    around(start, from - start),
+    around(from + bytes.length, bytes.at(-1) === newline ? 0 : reach),
+  ]);
+  // One that is shorter than asked for ends somewhere else.
+  const joins = before.length === from - start ? before : nothing;
+  return masks.bytes(Buffer.concat([joins, bytes, after])).subarray(joins.length, joins.length + bytes.length);
 }

@@ -1,22 +1,23 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Masks } from "./masked-store.ts";
 
+export type LogMasks = Pick<Masks, "bytes" | "reach">;
+
 const pageSize = 1024 ** 2;
-const newline = 10;
 
 /**
  * Lends a log without any secret of ours to `use`: the file at `path` itself where there is none in it, else a copy beside
  * it that is removed afterwards.
  */
-export async function withMasked<T>(path: string, mask: Masks["bytes"], use: (path: string) => Promise<T>): Promise<T> {
+export async function withMasked<T>(path: string, masks: LogMasks, use: (path: string) => Promise<T>): Promise<T> {
   const file = await open(path, "r");
   const copy = `${path}.masked`;
   try {
-    if (await isClean(file, mask)) return await use(path);
+    if (await isClean(file, masks)) return await use(path);
     await rm(copy, { force: true });
     const target = await open(copy, "wx", 0o600);
     try {
-      for await (const page of pagesOf(file)) await target.writeFile(mask(page));
+      for await (const { masked } of pagesOf(file, masks)) await target.writeFile(masked);
     } finally {
       await target.close();
     }
@@ -27,19 +28,25 @@ export async function withMasked<T>(path: string, mask: Masks["bytes"], use: (pa
   }
 }
 
-async function isClean(file: FileHandle, mask: Masks["bytes"]): Promise<boolean> {
-  for await (const page of pagesOf(file)) if (Buffer.compare(mask(page), page) !== 0) return false;
+async function isClean(file: FileHandle, masks: LogMasks): Promise<boolean> {
+  for await (const { plain, masked } of pagesOf(file, masks)) if (Buffer.compare(masked, plain) !== 0) return false;
   return true;
 }
 
-/** Whole lines, as a secret never spans two; a line that fills a page is cut. */
-async function* pagesOf(file: FileHandle): AsyncGenerator<Uint8Array, void> {
-  const buffer = new Uint8Array(pageSize);
+/** Each page as it is and masked: read with what stands around it, as a secret may lie across its ends. */
+async function* pagesOf(
+  file: FileHandle,
+  masks: LogMasks,
+): AsyncGenerator<{ plain: Uint8Array; masked: Uint8Array }, void> {
   for (let at = 0; ;) {
-    const { bytesRead } = await file.read(buffer, 0, pageSize, at);
-    if (bytesRead === 0) return;
-    const whole = bytesRead < pageSize ? bytesRead : buffer.lastIndexOf(newline) + 1 || bytesRead;
-    yield buffer.subarray(0, whole);
-    at += whole;
+    const reach = masks.reach();
+    const before = Math.min(at, reach);
+    const buffer = new Uint8Array(before + pageSize + reach);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at - before);
+    const end = Math.min(before + pageSize, bytesRead);
+    if (end <= before) return;
+    const around = buffer.subarray(0, bytesRead);
+    yield { plain: around.subarray(before, end), masked: masks.bytes(around).subarray(before, end) };
+    at += end - before;
   }
 }

@@ -12,6 +12,8 @@ export interface Masks {
   bytes: (bytes: Uint8Array) => Uint8Array;
   /** How many bytes at the end may be the beginning of a secret that goes on in the next chunk. */
   begun: (bytes: Uint8Array) => number;
+  /** How many bytes before and after a piece of text tell all of a secret that reaches into it. */
+  reach: () => number;
 }
 
 /** Makes masks of every value the vault has loaded, and follows it as secrets rotate. */
@@ -29,6 +31,7 @@ export function masksOf(vault: Pick<Vault, "values">): Masks {
     text: (text) => current().text(text),
     bytes: (bytes) => current().bytes(bytes),
     begun: (bytes) => current().begun(bytes),
+    reach: () => current().reach(),
   };
 }
 
@@ -46,16 +49,17 @@ function masksFor(values: string[]): Masks {
     },
     begun: (bytes) => {
       const tail = Buffer.from(bytes.subarray(Math.max(0, bytes.length - longest + 1))).toString("latin1");
-      for (let from = 0; from <= tail.length - shortestBeginning; from++) {
+      for (let from = 0; from < tail.length; from++) {
         const rest = tail.slice(from);
         if (needles.some((needle) => needle.startsWith(rest))) return rest.length;
       }
       return 0;
     },
+    reach: () => Math.max(0, longest - 1),
   };
 }
 
-// Fewer characters than this say too little of a secret to hold a chunk back for.
+// Fewer characters than this say too little of a secret to hold a chunk back for: what comes after them is hidden.
 const shortestBeginning = 4;
 
 /** Hides secrets in every text within a value; keys stay. */
@@ -103,12 +107,13 @@ export function maskedStore(store: NodeStore, masks: Masks): NodeStore {
     const tail = tails.get(of);
     const before = tail?.stored && tail.end === chunk.offset ? tail.bytes : new Uint8Array();
     const whole = before.length === 0 ? chunk.bytes : Buffer.concat([before, chunk.bytes]);
-    const begun = Math.min(masks.begun(whole), chunk.bytes.length);
+    const reaches = masks.begun(whole);
+    const begun = Math.min(reaches, chunk.bytes.length);
     // What comes a second time without having grown is all there is.
-    const stored = begun === 0 || tail?.end === end;
+    const stored = begun < shortestBeginning || tail?.end === end;
     if (tails.size >= mostTails) tails.clear();
     if (begun === 0) tails.delete(of);
-    else tails.set(of, { end, bytes: chunk.bytes.slice(-begun), stored });
+    else tails.set(of, { end, bytes: whole.slice(-reaches), stored });
     const kept = masks.bytes(stored ? whole : whole.subarray(0, -begun));
     return await store.log({ ...chunk, bytes: kept.subarray(before.length) });
   }

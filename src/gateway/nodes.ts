@@ -59,11 +59,6 @@ export function openNodes({ config, certificate, vault, store, failed, masks, qu
   const masked = maskedStore(store, masks);
   const busy = new Map<string, number>();
   const waiting = new Map<AbortController, string>();
-  // Whoever waits was let in by a token that may be gone by now: such a call ends, and what it was leased goes back.
-  const look = setInterval(() => {
-    for (const [gone, node] of waiting) if (!tokens.has(node)) gone.abort();
-  }, lookEvery);
-  look.unref();
 
   async function answer(request: Request, server: BunServer): Promise<Response> {
     const correlation_id = Bun.randomUUIDv7();
@@ -155,6 +150,11 @@ export function openNodes({ config, certificate, vault, store, failed, masks, qu
     certificate,
     answer,
   });
+  // Whoever waits was let in by a token that may be gone by now: such a call ends, and what it was leased goes back.
+  const look = setInterval(() => {
+    for (const [gone, node] of waiting) if (!tokens.has(node)) gone.abort();
+  }, lookEvery);
+  look.unref();
   return {
     url: originOf(server, nodes.listen, certificate !== null),
     use({ gateway }) {

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { beatEvery } from "../core/beat.ts";
 import type { Json } from "../core/json.ts";
 import { longestTimer } from "../core/units.ts";
 import { log } from "../log.ts";
@@ -22,7 +23,6 @@ export interface Reaper {
 
 const longestReap = 5000;
 const sweepEvery = 600_000;
-const beatEvery = 10_000;
 
 /** Takes back leases that ran out, deletes what is old, and shows that this gateway lives, until stopped. Never throws. */
 export function startReaper({ store, config, takesNodes = false, facts = () => ({}) }: ReaperOptions): Reaper {

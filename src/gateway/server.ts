@@ -13,14 +13,15 @@ import { doorsOf } from "./door.ts";
 import { FailedTokens } from "./failed-tokens.ts";
 import { Health, type HealthState } from "./health.ts";
 import { Intake, type Rates, type SpoolState } from "./intake.ts";
-import { type Listener, originOf } from "./listener.ts";
+import { originOf } from "./listener.ts";
 import { masksOf } from "./masked-store.ts";
 import { Notes } from "./notes.ts";
+import { type Opened, openedWhole } from "./opened.ts";
 import type { DeliveryStep, Ledger } from "./outcome.ts";
 import { hallOf, listenPublic } from "./public.ts";
 import { Quiet } from "./quiet.ts";
 import type { Reception } from "./receive.ts";
-import { type NodeSide, openNodes } from "./nodes.ts";
+import { openNodes } from "./nodes.ts";
 import { SenderLists, type SenderListFact, type SenderListsOptions } from "./sender-lists.ts";
 import { openSocket } from "./socket.ts";
 
@@ -77,16 +78,23 @@ export interface Server {
 const commitDeadline = 3500;
 const goodbye = 15_000;
 
-/** Opens every side that a gateway listens on. The caller owns the store. Throws `unavailable` where an address is taken. */
+/** Opens every side that a gateway listens on. The caller owns the store. Throws `unavailable` where an address is taken, and leaves nothing open then. */
 export async function openServer(options: ServerOptions): Promise<Server> {
+  return await openedWhole((opened) => open(options, opened));
+}
+
+async function open(options: ServerOptions, opened: Opened): Promise<Server> {
   const { config, vault, store, now = Date.now, sources } = options;
   const { gateway } = config;
   const lists = new SenderLists({ state_dir: config.state_dir, ...options.senders });
+  opened(() => lists.stop());
   let doors = doorsOf(config, lists, sources);
   const masks = masksOf(vault);
   const notes = new Notes(store);
   const certificate = gateway.tls ? openCertificate(gateway.tls) : null;
+  opened(() => certificate?.stop());
   const socket = store.about.kind === "sqlite" ? await openSocket({ config, store, masks }) : null;
+  opened(() => socket?.stop());
   const spool = await openSpool(config);
   const intake = new Intake({
     store,
@@ -97,12 +105,17 @@ export async function openServer(options: ServerOptions): Promise<Server> {
     notes,
     now,
   });
+  opened(() => intake.close());
   const health = new Health(store, intake);
   const failed = new FailedTokens();
   const reception: Reception = {
     locks: vault,
     intake,
-    canaries: new Canaries({ writable: () => health.writable(), spools: () => intake.takes(), now }),
+    canaries: new Canaries({
+      writable: () => health.writable(),
+      spools: () => intake.takes(),
+      now,
+    }),
     failed,
     maxBody: gateway.max_body,
     maxInFlight: gateway.max_in_flight,
@@ -111,82 +124,73 @@ export async function openServer(options: ServerOptions): Promise<Server> {
   };
   const quiet = new Quiet();
   const ledger: Ledger = { notes, quiet, on: options.on };
-  let open: Listener[] = [];
-  let nodeSide: NodeSide | null = null;
-  try {
-    const publicSide = listenPublic(config, doors, { certificate, reception, ledger, health });
-    open = [publicSide.server];
-    const adminSide = openAdmin({
-      config,
-      vault,
-      store,
-      health,
-      failed,
-      masks,
-      mask: options.mask ?? masks.text,
-      spool: () => intake.state(),
-      notes: () => [...(options.notes?.() ?? []), ...lists.notes()],
-    });
-    open = [publicSide.server, adminSide.server];
-    nodeSide = openNodes({ config, certificate, vault, store, failed, masks, quiet });
-    void health.writable();
+  const publicSide = listenPublic(config, doors, { certificate, reception, ledger, health });
+  opened(() => publicSide.server.stop(true));
+  const adminSide = openAdmin({
+    config,
+    vault,
+    store,
+    health,
+    failed,
+    masks,
+    mask: options.mask ?? masks.text,
+    spool: () => intake.state(),
+    notes: () => [...(options.notes?.() ?? []), ...lists.notes()],
+  });
+  opened(() => adminSide.server.stop(true));
+  const nodeSide = openNodes({ config, certificate, vault, store, failed, masks, quiet });
+  void health.writable();
 
-    const closed = Promise.withResolvers<void>();
-    const publicUrl = originOf(publicSide.server, gateway.listen, gateway.tls !== undefined);
-    return {
-      publicUrl,
-      adminUrl: adminSide.url,
-      nodesUrl: nodeSide?.url ?? null,
-      socket: socket?.path ?? null,
-      get doors() {
-        return doors.map(({ name, path, header, verify }) => ({
-          source: name,
-          url: publicUrl + path,
-          header,
-          proof: verify.token ? ("token" as const) : ("signature" as const),
-        }));
-      },
-      ready(next) {
-        const hung = doorsOf(next, lists, sources);
-        const hall = hallOf(next, hung);
-        return () => {
-          doors = hung;
-          reception.maxBody = next.gateway.max_body;
-          reception.maxInFlight = next.gateway.max_in_flight;
-          intake.use(ratesOf(next));
-          publicSide.use(hall);
-          adminSide.use(next);
-          nodeSide?.use(next);
-        };
-      },
-      state: () => health.last,
-      accept: (entry) => intake.accept(entry),
-      spool: () => intake.state(),
-      senderLists: () => lists.facts(),
-      certificateUses: () => certificate?.uses() ?? [],
-      async drain(delayMs) {
-        health.drain();
-        await Promise.race([Bun.sleep(delayMs), closed.promise]);
-        await Promise.race([publicSide.server.stop(), Bun.sleep(goodbye), closed.promise]);
-        await stop();
-      },
-      stop,
-    };
-
-    async function stop(): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  const publicUrl = originOf(publicSide.server, gateway.listen, gateway.tls !== undefined);
+  return {
+    publicUrl,
+    adminUrl: adminSide.url,
+    nodesUrl: nodeSide?.url ?? null,
+    socket: socket?.path ?? null,
+    get doors() {
+      return doors.map(({ name, path, header, verify }) => ({
+        source: name,
+        url: publicUrl + path,
+        header,
+        proof: verify.token ? ("token" as const) : ("signature" as const),
+      }));
+    },
+    ready(next) {
+      const hung = doorsOf(next, lists, sources);
+      const hall = hallOf(next, hung);
+      return () => {
+        doors = hung;
+        reception.maxBody = next.gateway.max_body;
+        reception.maxInFlight = next.gateway.max_in_flight;
+        intake.use(ratesOf(next));
+        publicSide.use(hall);
+        adminSide.use(next);
+        nodeSide?.use(next);
+      };
+    },
+    state: () => health.last,
+    accept: (entry) => intake.accept(entry),
+    spool: () => intake.state(),
+    senderLists: () => lists.facts(),
+    certificateUses: () => certificate?.uses() ?? [],
+    async drain(delayMs) {
       health.drain();
-      closed.resolve();
-      lists.stop();
-      certificate?.stop();
-      await Promise.all([publicSide.server.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
-      await Promise.race([intake.close(), Bun.sleep(goodbye)]);
-      await Promise.race([notes.close(), Bun.sleep(goodbye)]);
-    }
-  } catch (error) {
+      await Promise.race([Bun.sleep(delayMs), closed.promise]);
+      await Promise.race([publicSide.server.stop(), Bun.sleep(goodbye), closed.promise]);
+      await stop();
+    },
+    stop,
+  };
+
+  async function stop(): Promise<void> {
+    health.drain();
+    closed.resolve();
     lists.stop();
     certificate?.stop();
-    await Promise.all([...open.map((server) => server.stop(true)), socket?.stop(), intake.close()]);
-    throw error;
+    await Promise.all([publicSide.server.stop(true), adminSide.server.stop(true), nodeSide?.stop(), socket?.stop()]);
+    await Promise.race([intake.close(), Bun.sleep(goodbye)]);
+    await Promise.race([notes.close(), Bun.sleep(goodbye)]);
   }
 }
 
@@ -197,7 +201,11 @@ const ratesOf = ({ sources }: Config): Rates =>
 async function openSpool({ state_dir, gateway }: Config): Promise<Spool> {
   const { takeLock } = await import("../stores/sqlite/lock.ts");
   const dir = join(state_dir, "spool");
-  const spool = new Spool({ dir, limit: gateway.spool.limit, takeLock: (path) => takeLock(path, "owner") });
+  const spool = new Spool({
+    dir,
+    limit: gateway.spool.limit,
+    takeLock: (path) => takeLock(path, "owner"),
+  });
   await spool.open().catch(() => {});
   const { waiting, oldest_at } = spool.facts();
   if (waiting > 0) log.info("spooled deliveries found", { waiting, oldest_ms: Date.now() - (oldest_at ?? 0) });

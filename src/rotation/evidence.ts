@@ -1,4 +1,5 @@
 import { type Config } from "../config.ts";
+import { silentAfter } from "../core/beat.ts";
 import type { TallyRow } from "../core/use.ts";
 import type { GatewayRow, OperatorStore } from "../stores/store.ts";
 
@@ -30,9 +31,6 @@ export interface Evidence {
   died: { gateway: string; silent_ms: number }[];
   uses: Map<string, ValueUse>;
 }
-
-// A gateway beats every 10 s.
-const silentFor = 30_000;
 
 /** Everything that gateways have said, asked for once. */
 export interface Testimony {
@@ -90,7 +88,7 @@ function usesOf(tallies: TallyRow[], secret: string): Map<string, ValueUse> {
 }
 
 function living(gateways: GatewayRow[], kind: Config["store"]["kind"]): GatewayRow[] {
-  const live = gateways.filter(({ facts, silent_ms }) => silent_ms < silentFor && facts.stopped !== true);
+  const live = gateways.filter(({ facts, silent_ms }) => silent_ms < silentAfter && facts.stopped !== true);
   if (kind !== "sqlite") return live;
   // A SQLite file has one owner: whoever beat last is the one.
   return live.toSorted((one, other) => one.silent_ms - other.silent_ms).slice(0, 1);

@@ -100,7 +100,7 @@ function open(path: string, state_dir: string, { now, monotonic, unlock, role, a
   const { paused, pauses, publish, pause, check } = settings(inside);
   const locks = holding(inside);
   const lanes = surveying(inside, locks, pauses);
-  const { lease, renew, reap, spare } = leasing(inside, change, paused, locks);
+  const { lease, renew, reap, spare, followClock } = leasing(inside, change, paused, locks);
   const { finish, cancel, drop, mayLog } = finishing(inside, change);
   const { events, isForgettable, forget, expand, report } = telling(inside);
   const { claim, settle, destinations, reconsider, dueAt } = posting(inside);
@@ -140,7 +140,11 @@ function open(path: string, state_dir: string, { now, monotonic, unlock, role, a
     drop: (run_id) => commit(() => drop(run_id)),
     lanes: () => read(lanes),
     pause,
-    hold: (ask) => commit(() => locks.hold(ask)),
+    hold: (ask) =>
+      commit(() => {
+        followClock();
+        return locks.hold(ask);
+      }),
     unhold: (token) => commit(() => locks.unhold(token)),
     nodes: () => read(nodes),
     mode: (node, to, why) => commit(() => mode(node, to, why)),

@@ -13,18 +13,27 @@ export interface Clock {
 export const realClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const timer = setTimeout(done, Math.min(Math.max(0, ms), longestTimer));
-      signal?.addEventListener("abort", done, { once: true });
-      function done(): void {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      }
-    }),
+  sleep: (ms, signal) => sleepFor(ms, signal),
 };
+
+/** Sleeps as a clock does, by timers of at most `longest` milliseconds each. */
+export async function sleepFor(ms: number, signal?: AbortSignal, longest = longestTimer): Promise<void> {
+  for (let left = Math.max(0, ms); !signal?.aborted; left -= longest) {
+    await nap(Math.min(left, longest), signal);
+    if (left <= longest) return;
+  }
+}
+
+const nap = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+  });
 
 /** Resolves when the signal fires. */
 export function fired(signal: AbortSignal): Promise<void> {

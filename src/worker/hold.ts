@@ -14,6 +14,8 @@ export interface HoldHouse {
   hearSignals(hear: (name: NodeJS.Signals) => void): () => void;
   /** Says in words who has the lock, for the message that it was not free. */
   whoHolds(store: OperatorStore, lock: string): Promise<string>;
+  /** Starts who ends a group of processes when this process is killed. */
+  watchOver?: (group: number) => Watch;
 }
 
 export interface HoldWish {
@@ -53,7 +55,7 @@ export async function runHolding(house: HoldHouse, wish: HoldWish, command: stri
   try {
     const taken = await take(house, wish, token, gone.signal);
     if (told !== null || taken === null) return statusOf(told ?? "SIGTERM");
-    const child = start(command);
+    const child = await start(command, house.watchOver);
     group = child.pid;
     return await keep(house, wish, token, child, taken);
   } finally {
@@ -92,37 +94,68 @@ interface Child {
 }
 
 /** Starts the command in a group of its own, which goes with us: when we are killed, a shell that waits for us ends it. */
-function start([name = "", ...rest]: string[]): Child {
+async function start([name = "", ...rest]: string[], watchOver = spawnWatch): Promise<Child> {
   const child = spawn([name, ...rest]);
+  let watch: Watch;
+  try {
+    watch = watchOver(child.pid);
+  } catch (cause) {
+    // The lock is given back now: nothing may run on that believes to have it.
+    signalGroup(child.pid, "SIGKILL");
+    await child.exited;
+    throw new MeshError(
+      "unavailable",
+      `the command was ended: nobody could be started to watch over it${codeOf(cause)}`,
+      {
+        hint: "free processes or file descriptors, then try again",
+        cause,
+      },
+    );
+  }
+  const exited = child.exited.then(async (code) => {
+    signalGroup(child.pid, "SIGKILL"); // whoever of the group is left
+    await watch.end();
+    return code;
+  });
+  return { pid: child.pid, exited };
+}
+
+interface Watch {
+  /** Ends it without its having done anything. */
+  end(): Promise<unknown>;
+}
+
+function spawnWatch(group: number): Watch {
   // Constant text; the group is an argument.
-  const watch = Bun.spawn(["/bin/sh", "-c", 'read -r over || kill -s KILL -- "-$0"', String(child.pid)], {
+  const watch = Bun.spawn(["/bin/sh", "-c", 'read -r over || kill -s KILL -- "-$0"', String(group)], {
     stdin: "pipe",
     stdout: "ignore",
     stderr: "ignore",
     detached: true,
   });
   watch.unref();
-  const exited = child.exited.then(async (code) => {
-    signalGroup(child.pid, "SIGKILL"); // whoever of the group is left
-    watch.stdin.write("over\n");
-    await watch.stdin.end();
-    await watch.exited;
-    return code;
-  });
-  return { pid: child.pid, exited };
+  return {
+    async end() {
+      watch.stdin.write("over\n");
+      await watch.stdin.end();
+      await watch.exited;
+    },
+  };
 }
 
 function spawn(command: string[]) {
   try {
     return Bun.spawn(command, { stdin: "inherit", stdout: "inherit", stderr: "inherit", detached: true });
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-    throw new MeshError("usage", `cannot start ${JSON.stringify(command[0])}${code}`, {
+    throw new MeshError("usage", `cannot start ${JSON.stringify(command[0])}${codeOf(cause)}`, {
       hint: "name an executable file, or one on PATH",
       cause,
     });
   }
 }
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
 
 /** Keeps the lock until the command is over, or ends the command; `taken` is when the lock was asked for. */
 async function keep(house: HoldHouse, wish: HoldWish, token: string, child: Child, taken: number): Promise<number> {

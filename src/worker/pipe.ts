@@ -51,9 +51,19 @@ function openPipe(dir: string): Pipe {
   const made = Bun.spawnSync(["mkfifo", "-m", "600", path], { env: { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" } });
   if (!made.success) throw new MeshError("unavailable", "no pipe could be made for the script's output");
   try {
-    const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    return { read, write: openSync(path, constants.O_WRONLY) };
+    return bothEnds(path);
   } finally {
     unlinkSync(path);
+  }
+}
+
+/** Opens a named pipe at both ends, or neither. Throws what the machine says. */
+export function bothEnds(path: string): Pipe {
+  const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return { read, write: openSync(path, constants.O_WRONLY) };
+  } catch (cause) {
+    closeSync(read);
+    throw cause;
   }
 }

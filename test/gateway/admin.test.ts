@@ -132,6 +132,23 @@ describe("a log", () => {
     expect(await rest.text()).toBe("last");
   });
 
+  test("shows no part of a secret, wherever a page or what was asked for begins and ends", async () => {
+    await using house = await openGatehouse();
+    const run_id = await queued(house);
+    const hidden = "*".repeat(tokens.jira.length);
+    // One line, of which a page is a quarter of a MiB.
+    const long = "x".repeat(256 * 1024 - 10);
+    const log = `${long}${tokens.jira}${long}`;
+    const lease = await running(house);
+    const piece = 200_000;
+    for (let at = 0; at < log.length; at += piece) await append(house, lease, at, log.slice(at, at + piece));
+    await failed(house, lease);
+    const url = `${house.server.adminUrl}/api/v1/runs/${run_id}/log`;
+    expect((await (await fetch(url)).text()) === `${long}${hidden}${long}`).toBe(true);
+    const from = long.length + 5;
+    expect((await (await fetch(`${url}?from=${from}`)).text()) === `${hidden.slice(5)}${long}`).toBe(true);
+  });
+
   test("is whole, however long", async () => {
     await using house = await openGatehouse();
     const run_id = await queued(house);

@@ -54,7 +54,7 @@ async function scene(): Promise<Scene> {
     store,
     archive,
     state_dir: dir,
-    mask: masksOf({ values: () => [gatewaySecret] }).bytes,
+    masks: masksOf({ values: () => [gatewaySecret] }),
     sleep: (ms, signal) => Bun.sleep(signal?.aborted ? 0 : Math.min(ms, 5)),
     now: () => Date.now() + 30_000,
   });
@@ -110,10 +110,17 @@ test("archives the logs of attempts that are over, and of no other, once", async
 });
 
 test("archives no secret of the gateway's that a node did not know, wherever it stands", async () => {
-  const { store, dir, archivedText } = await scene();
   const filler = "a line of a build that says a great deal\n".repeat(25_575);
   // The second one lies across the end of a page.
   const text = `${gatewaySecret}\n${filler.slice(0, 1024 ** 2 - 40)}${gatewaySecret}\n${filler}`;
+  await archivesWithout(text);
+  // And here it does so within one line, which is as long as three pages.
+  const long = "x".repeat(1024 ** 2 - 20);
+  await archivesWithout(`${long}${gatewaySecret}${long}${gatewaySecret}${long}`);
+});
+
+async function archivesWithout(text: string): Promise<void> {
+  const { store, dir, archivedText } = await scene();
   const held = await ended(store, text);
   const found = await eventually("archived", () => archivedText(held));
   expect(found.length).toBe(text.length);
@@ -122,7 +129,7 @@ test("archives no secret of the gateway's that a node did not know, wherever it 
     "no copy is left",
     () => `${readdirSync(join(dir, "logs", held.run_id)).toSorted()}` === "1.log,1.log.archived",
   );
-});
+}
 
 test("archives a log again that grew late", async () => {
   const { store, archivedText } = await scene();

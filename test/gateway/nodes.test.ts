@@ -278,6 +278,23 @@ describe("what a node sends", () => {
     }
   });
 
+  test("is masked where chunks of its log cut a secret, however little of it stands in the first", async () => {
+    await using house = await open();
+    await queue(house.store);
+    const held = heldOf(await leased(house.store));
+    await post(house, verb("lease"), { ask: askOf({ holding: [held] }), wait_ms: 0 });
+    const line = `the token ${tokens["mac-08"]} is said`;
+    const cuts = [0, 11, 12, 13, line.length];
+    for (const [i, from] of cuts.slice(0, -1).entries()) {
+      const at = logAt("mac-07", held.run_id).replace("offset=0", `offset=${from}`);
+      expect((await post(house, at, line.slice(from, cuts[i + 1]))).body.next).toBe(cuts[i + 1]);
+    }
+    const { bytes } = await house.store.readLog(held.run_id, 1, 0, 1000);
+    expect(Buffer.from(bytes).toString()).toBe(
+      `the token ${tokens["mac-08"].slice(0, 3)}${"*".repeat(tokens["mac-08"].length - 3)} is said`,
+    );
+  });
+
   test("waits at once in so many calls and no more", async () => {
     await using house = await open();
     const gone = new AbortController();

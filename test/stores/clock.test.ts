@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { canMoveClocks } from "../fakes/moved-clock.ts";
-import { askOf, heldOf, leased, queue, rulesOf } from "./conformance/given.ts";
+import { askOf, heldOf, leased, queue, rulesOf, seenAt, taskOf } from "./conformance/given.ts";
 import { gate_ms, timed } from "./timed.ts";
 
 // Leases while the clock of the store's host is set, and while no gateway is there. Redis has its host's time, which only a
@@ -53,6 +53,36 @@ for (const [name, open] of timed) {
       expect(await hold("two")).toBe(true);
     },
   );
+}
+
+for (const [name, open] of timed) {
+  test.each([
+    ["forth", hour],
+    ["back", -hour],
+  ])(`${name}: who asks first for a held lock after the clock was set an hour %s does not get it`, async (_way, by) => {
+    await using time = await open();
+    const { store } = time;
+    const hold = (token: string) => store.hold({ lock: "signing", node: "mac-1", token, ttl_ms: 60_000 });
+    await store.publish(rulesOf());
+    expect(await hold("one")).toBe(true);
+    time.set(by);
+    expect(await hold("two")).toBe(false);
+    expect(await hold("one")).toBe(true);
+  });
+
+  test(`${name}: a run that waits for a later move waits no longer when the clock is set back`, async () => {
+    await using time = await open();
+    const { store } = time;
+    await store.publish(rulesOf());
+    const debounce = { wait_ms: 5000, most_ms: 50_000 };
+    await store.accept({ task: taskOf(), marks: [], seen_at: seenAt, debounce });
+    await store.reap();
+    time.set(-hour);
+    await store.reap();
+    expect(await store.lease(ours)).toBeNull();
+    await time.pass(6000);
+    expect(await store.lease(ours)).not.toBeNull();
+  });
 }
 
 test.skipIf(!canMoveClocks).each([

@@ -200,6 +200,12 @@ local function follow_clock()
       hold.till, hold.since = hold.till + now - seen, hold.since + now - seen
       redis.call("HSET", key("holds"), all[i], cjson.encode(hold))
     end
+    -- A wait goes on over a silence; a clock that was set back would make it so much longer.
+    if now < seen then
+      for _, run in ipairs(redis.call("ZRANGE", key("later"), 0, -1)) do
+        redis.call("ZINCRBY", key("later"), now - seen, run)
+      end
+    end
   end
   if math.abs(now - seen) > 1000 or seen == now then redis.call("HSET", key("clock"), "seen", now) end
 end

@@ -1,4 +1,5 @@
 -- ask: lock, token, node, ttl_ms, want_ms -> 1 where the lock is held now, else 0: it is wanted
+follow_clock()
 local all = key("holds")
 local live = holds_now()
 local mine

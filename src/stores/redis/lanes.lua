@@ -30,16 +30,17 @@ local function set_of(...)
   return set
 end
 
-local running = {}
+local running, known = {}, {}
 for _, run in ipairs(redis.call("ZRANGE", key("leased"), 0, -1)) do
-  local lane = field(key("run", run), "lane")
-  running[lane] = (running[lane] or 0) + 1
+  local h = redis.call("HMGET", key("run", run), "lane", "locks")
+  running[h[1]] = (running[h[1]] or 0) + 1
+  -- Its lane may need others by now.
+  for _, lock in ipairs(cjson.decode(h[2] or "[]")) do known[lock] = true end
 end
 local busy = {}
 for lane in pairs(running) do busy[#busy + 1] = lane end
 
 local capacity = capacities()
-local known = {}
 for lock in pairs(capacity) do known[lock] = true end
 
 local lanes = {}

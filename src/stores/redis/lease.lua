@@ -1,6 +1,9 @@
 -- ask: node, facts (text), labels, scripts, token, holding [`<run> <attempt>`…], through (it comes through a gateway)
 -- -> {attempt, task, ttl, heartbeat, fence, timeout, admin_url, log_limit} | {ms until the next lease of anybody runs out, or a run that waits is due} | {}
-local function lease_end() return string.format("%.0f", now + setting("ttl_ms")) end
+-- A lease lasts no shorter than its node was told: a `ttl` that is lowered is for those that come.
+local function ttl_of(told) return math.max(setting("ttl_ms"), tonumber(told or 0)) end
+
+local function lease_end(told) return string.format("%.0f", now + ttl_of(told)) end
 
 local function set_of(list)
   local set = {}
@@ -188,7 +191,9 @@ local function lease(ask)
   redis.call("ZADD", key("nodes_seen"), now_text, node)
   local same, attempt = settle_node(ask)
   if same then
-    redis.call("ZADD", key("leased"), lease_end(), same)
+    local told = field(key("run", same), "ttl")
+    redis.call("ZADD", key("leased"), lease_end(told), same)
+    redis.call("HSET", key("run", same), "ttl", string.format("%.0f", ttl_of(told)))
     return answer(same, attempt, field(key("run", same), "lane"))
   end
   if pool.drained[node] then return nothing() end
@@ -206,6 +211,7 @@ local function lease(ask)
   redis.call("ZADD", key("leased"), lease_end(), run.id)
   redis.call("HSET", key("logged", run.id, run.attempt), "node", node, "taken", "0", "size", "0", "trimmed", "0")
   become(run, "running", nil, nil, "node", node, "attempt", run.attempt, "started_at", now_text,
-    "through", ask.through and "1" or "0", "locks", #run.locks > 0 and cjson.encode(run.locks) or "[]")
+    "through", ask.through and "1" or "0", "ttl", string.format("%.0f", setting("ttl_ms")),
+    "locks", #run.locks > 0 and cjson.encode(run.locks) or "[]")
   return answer(run.id, run.attempt, run.lane)
 end

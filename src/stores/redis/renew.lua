@@ -13,8 +13,9 @@ local function renew(ask)
       answer[#answer + 1] = "stale"
     else
       named[run] = true
-      redis.call("ZADD", key("leased"), lease_end(), run)
-      answer[#answer + 1] = field(key("run", run), "cancel") and "cancel" or "ok"
+      local h = redis.call("HMGET", key("run", run), "cancel", "ttl")
+      redis.call("ZADD", key("leased"), lease_end(h[2]), run)
+      answer[#answer + 1] = h[1] and "cancel" or "ok"
     end
   end
   for run, attempt in pairs(leased) do

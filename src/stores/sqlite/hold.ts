@@ -1,6 +1,6 @@
 import { patienceFor } from "../hold.ts";
 import type { HoldAsk } from "../store.ts";
-import { capacityOf, laneOf, type Inside } from "./inside.ts";
+import { capacityOf, type Inside, locksIn } from "./inside.ts";
 
 interface HoldRow {
   token: string;
@@ -23,8 +23,8 @@ export interface Usage {
 /** Makes the verbs by which a lock is held from outside, `hold` and `unhold`, and the count of what is taken. */
 export function holding(inside: Inside) {
   const { db, now, work } = inside;
-  const busy = db.prepare<{ lane: string; n: number }, []>(
-    "SELECT lane, count(*) AS n FROM run INDEXED BY run_leased WHERE state = 'running' GROUP BY lane",
+  const busy = db.prepare<{ lane: string; locks: string; n: number }, []>(
+    "SELECT lane, locks, count(*) AS n FROM run INDEXED BY run_leased WHERE state = 'running' GROUP BY lane, locks",
   );
   const holds = db.prepare<HoldRow, [number]>(
     "SELECT token, lock, node, since, held FROM hold WHERE until > ? ORDER BY since",
@@ -36,11 +36,12 @@ export function holding(inside: Inside) {
   const remove = db.prepare<null, [string]>("DELETE FROM hold WHERE token = ?");
 
   function usage(time: number): Usage {
-    const running = new Map(busy.all().map(({ lane, n }) => [lane, n]));
+    const running = new Map<string, number>();
     const outside = holds.all(time);
     const byRuns = new Map<string, number>();
-    for (const [lane, n] of running) {
-      for (const lock of laneOf(inside.rules, lane).locks) byRuns.set(lock, (byRuns.get(lock) ?? 0) + n);
+    for (const { lane, locks, n } of busy.all()) {
+      running.set(lane, (running.get(lane) ?? 0) + n);
+      for (const lock of locksIn(locks)) byRuns.set(lock, (byRuns.get(lock) ?? 0) + n);
     }
     return {
       running: (lane) => running.get(lane) ?? 0,

@@ -50,6 +50,9 @@ const plainLane: Lane = {
 export const laneOf = ({ lanes }: Rules, name: string): Lane =>
   (Object.hasOwn(lanes, name) ? lanes[name] : undefined) ?? plainLane;
 
+/** Reads which locks a lease took: what is configured since changes nothing of that. */
+export const locksIn = (taken: string | null): string[] => JSON.parse(taken ?? "[]");
+
 /** How many may hold a lock at once; a lock that nobody counted is a mutex. */
 export const capacityOf = ({ locks }: Rules, lock: string): number =>
   (Object.hasOwn(locks, lock) ? locks[lock] : undefined) ?? 1;

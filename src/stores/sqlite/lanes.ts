@@ -1,6 +1,6 @@
 import type { Holder, LaneRow, Lanes, LockRow, Pause } from "../store.ts";
 import type { holding } from "./hold.ts";
-import { capacityOf, laneOf, type Inside } from "./inside.ts";
+import { capacityOf, type Inside, laneOf, locksIn } from "./inside.ts";
 
 interface LineRow {
   line: string;
@@ -12,6 +12,7 @@ interface RunningRow {
   lane: string;
   node: string;
   started_at: number;
+  locks: string;
 }
 
 /** Makes the verb `lanes`. */
@@ -29,13 +30,14 @@ export function surveying(
     "SELECT queued_at FROM run INDEXED BY run_waiting WHERE state = 'queued' AND line = ? ORDER BY seq LIMIT 1",
   );
   const running = db.prepare<RunningRow, []>(
-    "SELECT run_id, lane, node, started_at FROM run INDEXED BY run_leased WHERE state = 'running' ORDER BY started_at, seq",
+    "SELECT run_id, lane, node, started_at, locks FROM run INDEXED BY run_leased WHERE state = 'running' ORDER BY started_at, seq",
   );
 
   return function lanes(): Lanes {
     const { rules } = inside;
     const waiting = Map.groupBy(lines.all(), ({ line }) => line.slice(0, line.lastIndexOf("/")));
-    const held = Map.groupBy(running.all(), ({ lane }) => lane);
+    const leased = running.all().map(({ locks: taken, ...run }) => ({ ...run, locks: locksIn(taken) }));
+    const held = Map.groupBy(leased, ({ lane }) => lane);
     const paused = pauses();
     const names = new Set([...Object.keys(rules.lanes), ...waiting.keys(), ...held.keys(), ...Object.keys(paused)]);
 
@@ -62,10 +64,11 @@ export function surveying(
     const locks = new Set([
       ...Object.keys(rules.locks),
       ...lanesByName.flatMap((lane) => lane.locks),
+      ...leased.flatMap((run) => run.locks),
       ...holds.map(({ lock }) => lock),
     ]);
     const lockRow = (lock: string): LockRow => {
-      const runs = lanesByName.filter((lane) => lane.locks.includes(lock)).flatMap(({ lane }) => held.get(lane) ?? []);
+      const runs = leased.filter((run) => run.locks.includes(lock));
       const holders: Holder[] = [
         ...runs.map(({ run_id, node, started_at }) => ({ run_id, node, since: started_at })),
         ...holds

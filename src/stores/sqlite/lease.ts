@@ -22,7 +22,7 @@ interface MineRow extends RunningRow {
   token: string;
 }
 
-/** Makes the verbs `lease`, `renew` and `reap`. */
+/** Makes the verbs `lease`, `renew` and `reap`, and what every verb that goes by the clock begins with. */
 export function leasing(
   inside: Inside,
   { tell, lose }: Changes,
@@ -48,9 +48,12 @@ export function leasing(
   const byToken = db.prepare<LeasedRow, [string, string]>(
     "SELECT task, attempt FROM run INDEXED BY run_leased WHERE state = 'running' AND node = ? AND token = ?",
   );
-  const take = db.prepare<LeasedRow, [string, string, number, number, number]>(`
+  const take = db.prepare<LeasedRow, [string, string, number, number, string, number]>(`
     UPDATE run SET state = 'running', reason = NULL, attempt = attempt + 1, told = told + 1, again = 0,
-      node = ?, token = ?, lease_until = ?, started_at = ? WHERE seq = ? RETURNING task, attempt`);
+      node = ?1, token = ?2, lease_until = ?3 + ?4, ttl_ms = ?4, started_at = ?3, locks = ?5 WHERE seq = ?6 RETURNING task, attempt`);
+  const retake = db.prepare<null, [number, number, string, string]>(
+    "UPDATE run SET lease_until = ?1 + max(?2, ttl_ms), ttl_ms = max(?2, ttl_ms) WHERE state = 'running' AND node = ?3 AND token = ?4",
+  );
   const worthALook = db.prepare<{ yes: number }, [number]>(`
     SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
       OR EXISTS (SELECT 1 FROM run INDEXED BY run_leased WHERE state = 'running' AND lease_until <= ?) AS yes`);
@@ -61,16 +64,22 @@ export function leasing(
   const wordOf = db.prepare<{ cancel: string | null }, [string, string, number]>(
     "SELECT cancel FROM run WHERE run_id = ? AND state = 'running' AND node = ? AND attempt = ?",
   );
-  const lengthen = db.prepare<null, [number]>(
-    "UPDATE run INDEXED BY run_leased SET lease_until = ?1 WHERE state = 'running' AND lease_until < ?1",
+  // No shorter than its node was told: with a lower `ttl` it goes by what it was leased with.
+  const lengthen = db.prepare<null, [number, number]>(
+    "UPDATE run INDEXED BY run_leased SET lease_until = max(lease_until, ?1 + max(?2, ttl_ms)) WHERE state = 'running'",
   );
   const shiftLeases = db.prepare<null, [number]>(
     "UPDATE run INDEXED BY run_leased SET lease_until = lease_until + ? WHERE state = 'running'",
   );
+  const shiftWaits = db.prepare<null, [number]>(
+    "UPDATE run INDEXED BY run_later SET not_before = not_before + ? WHERE state = 'queued' AND not_before IS NOT NULL",
+  );
   const shiftHolds = db.prepare<null, [number, number]>("UPDATE hold SET until = until + ?, since = since + ?");
-  const extend = db.prepare<null, [number, string]>("UPDATE run SET lease_until = ? WHERE run_id = ?");
+  const extend = db.prepare<null, [number, number, string]>(
+    "UPDATE run SET lease_until = ?1 + max(?2, ttl_ms) WHERE run_id = ?3",
+  );
 
-  /** Moves every lease and hold with a clock that leapt: none ends early for it, and none outlives its node by it. */
+  /** Moves every lease, hold and wait with a clock that leapt: none ends early for it, and none outlives its time by it. */
   function followClock(): void {
     const leap = now() - monotonic() - apart;
     apart += leap;
@@ -78,6 +87,7 @@ export function leasing(
     log.warn("clock jumped, leases moved with it", { ms: Math.round(leap) });
     shiftLeases.run(Math.round(leap));
     shiftHolds.run(Math.round(leap), Math.round(leap));
+    shiftWaits.run(Math.round(leap));
   }
 
   function takeBack(): number {
@@ -98,12 +108,16 @@ export function leasing(
 
   function choose({ node, facts, token }: LeaseAsk): Lease | null {
     const same = byToken.get(node, token);
-    if (same) return leaseOf(same);
+    if (same) {
+      retake.run(now(), inside.rules.lease.ttl_ms, node, token);
+      return leaseOf(same);
+    }
     // One that was forgotten while it waited has to ask anew.
     if (!isActive.get(node)?.yes) return null;
-    const seq = next(facts, paused);
-    if (seq === null) return null;
-    const row = take.get(node, token, now() + inside.rules.lease.ttl_ms, now(), seq);
+    const chosen = next(facts, paused);
+    if (chosen === null) return null;
+    const { seq, locks } = chosen;
+    const row = take.get(node, token, now(), inside.rules.lease.ttl_ms, JSON.stringify(locks), seq);
     tell(seq);
     return row && leaseOf(row);
   }
@@ -172,8 +186,8 @@ export function leasing(
         followClock();
         heard.run(now(), node);
         const answers = words(node, held);
-        const until = now() + inside.rules.lease.ttl_ms;
-        held.forEach(({ run_id }, i) => answers[i] !== "stale" && extend.run(until, run_id));
+        const { ttl_ms } = inside.rules.lease;
+        held.forEach(({ run_id }, i) => answers[i] !== "stale" && extend.run(now(), ttl_ms, run_id));
         return answers;
       });
       while (said.every((word) => word === "ok")) {
@@ -186,10 +200,12 @@ export function leasing(
       return { words: said, forgotten: look(() => forgotten(node, held)) };
     },
 
+    followClock,
+
     reap: (): Promise<number> => commit(takeBack),
 
     /** Lets every lease last one ttl from now on: while the file had no owner nobody could renew, nor say how a run ended. */
-    spare: (): void => void look(() => lengthen.run(now() + inside.rules.lease.ttl_ms)),
+    spare: (): void => void look(() => lengthen.run(now(), inside.rules.lease.ttl_ms)),
   };
 }
 

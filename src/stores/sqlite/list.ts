@@ -3,7 +3,7 @@ import { MeshError } from "../../core/error.ts";
 import { isOver, runStates, type Result, type Run, type RunState, type Task } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
 import type { Filter, PostRow, Shown } from "../store.ts";
-import { laneOf, type Inside } from "./inside.ts";
+import { type Inside, locksIn } from "./inside.ts";
 
 interface RunRow {
   seq: number;
@@ -23,6 +23,7 @@ interface RunRow {
   lock_wait: number;
   lock_since: number | null;
   not_before: number | null;
+  locks: string | null;
 }
 
 interface PostStatusRow extends Omit<PostRow, "unsure"> {
@@ -30,7 +31,7 @@ interface PostStatusRow extends Omit<PostRow, "unsure"> {
 }
 
 const columns =
-  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at, lock_wait, lock_since, not_before";
+  "seq, run_id, state, reason, task, node, attempt, lost, cancel, result, retry_of, queued_at, started_at, ended_at, lock_wait, lock_since, not_before, locks";
 const longestPage = 1000;
 const shortestEnding = 4;
 
@@ -84,7 +85,7 @@ export function listing(inside: Inside) {
         result: resultOf(row),
         posts: rowsOf(row.run_id),
         cancel: row.cancel,
-        locks: row.state === "running" ? laneOf(inside.rules, taskOf(row).lane).locks : [],
+        locks: row.state === "running" ? locksIn(row.locks) : [],
         lock_wait_ms: row.lock_wait + (row.lock_since === null ? 0 : (row.ended_at ?? now()) - row.lock_since),
       };
     },

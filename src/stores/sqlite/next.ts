@@ -18,7 +18,10 @@ interface Waiting extends Candidate, Head {
   open: boolean;
 }
 
-/** Makes the choice: which run a node gets next, as its row, or null. Notes on the way what only a lock keeps waiting. */
+/** The row that a node gets next, and the locks that its lease takes. */
+export type Chosen = Pick<Waiting, "seq" | "locks">;
+
+/** Makes the choice: which run a node gets next, or null. Notes on the way what only a lock keeps waiting. */
 export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holding>, "usage">) {
   const { db, now } = inside;
   // Steps from line to line through the index, however many runs wait in each.
@@ -55,7 +58,7 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
   return function next(
     { labels, scripts }: Pick<NodeFacts, "labels" | "scripts">,
     paused: (lane: string) => boolean,
-  ): number | null {
+  ): Chosen | null {
     const time = now();
     const heads = headsFor(scripts, time);
     if (heads.size === 0) return null;
@@ -80,7 +83,7 @@ export function choosing(inside: Inside, { usage }: Pick<ReturnType<typeof holdi
     // Later than what was queued in this millisecond, and than the turn before.
     lastTurn = Math.max(lastTurn, time) + 1;
     turns.set(chosen.lane, lastTurn);
-    return chosen.seq;
+    return chosen;
   };
 }
 

@@ -5,7 +5,8 @@ const version = 1;
 
 // `line` is lane and script in one, so that the head of what a node may take is one step into one index.
 // `told` is the seq of the last event of the run. Locks and limits of runs have no table: they are counted from the running
-// rows, so they cannot outlive a lease; `hold` is who holds or wants a lock from outside. `former` is who had an attempt that
+// rows, so they cannot outlive a lease; `locks` are those that the lease took, `ttl_ms` what its node was told, whatever is
+// configured since. `hold` is who holds or wants a lock from outside. `former` is who had an attempt that
 // was taken back: its log may come late. `not_before` is when a debounced run may be leased, `intents` the marks of its latest
 // move. An index costs every accept: what only ended runs need indexes only those.
 const tables = `
@@ -15,7 +16,7 @@ CREATE TABLE run (
   attempt INT NOT NULL DEFAULT 0, lost INT NOT NULL DEFAULT 0, told INT NOT NULL DEFAULT 0, again INT NOT NULL DEFAULT 0,
   node TEXT, token TEXT, lease_until INT, cancel TEXT, result TEXT, ended_by INT,
   queued_at INT NOT NULL, started_at INT, ended_at INT, lock_wait INT NOT NULL DEFAULT 0, lock_since INT, dropped_at INT,
-  not_before INT, intents TEXT) STRICT;
+  not_before INT, intents TEXT, ttl_ms INT, locks TEXT) STRICT;
 CREATE INDEX run_waiting ON run(line, seq) WHERE state = 'queued';
 CREATE INDEX run_later ON run(not_before) WHERE state = 'queued' AND not_before IS NOT NULL;
 CREATE INDEX run_leased ON run(lease_until) WHERE state = 'running';

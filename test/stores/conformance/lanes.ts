@@ -44,6 +44,25 @@ const signing = rulesOf({ lanes: { ios: laneOf({ locks: ["signing"] }), docs: la
 export function laneKeeping(open: Open): void {
   describe("lanes", () => {
     test(
+      "that are configured anew leave a run the locks that it was leased with",
+      withStore(open, async ({ store, node }) => {
+        await store.publish(signing);
+        const task = await queue(node);
+        await leased(node, askOf({ node: "mac-07" }));
+        const lanes = { ios: laneOf(), docs: laneOf({ locks: ["signing"] }) };
+        await store.publish(rulesOf({ lanes, locks: { signing: 1 } }));
+        await queue(node, { lane: "docs" });
+        expect(await node.lease(askOf({ node: "mac-08" }))).toBeNull();
+        expect((await lockNamed(node, "signing")).held.map(idOf)).toEqual([task.run_id]);
+        expect((await seen(node, task.run_id)).locks).toEqual(["signing"]);
+        // Nor does a run take what its lane has needed only since.
+        await store.publish(rulesOf({ lanes: { ios: laneOf({ locks: ["simulator"] }) } }));
+        expect((await lockNamed(node, "simulator")).held).toEqual([]);
+        expect((await lockNamed(node, "signing")).held.map(idOf)).toEqual([task.run_id]);
+      }),
+    );
+
+    test(
       "are shown with their rules and what they hold, by name",
       withStore(open, async ({ store, node }) => {
         const ios = laneOf({ needs: ["xcode-16", "!beta"], priority: 7, limit: 2, max_depth: 1, locks: ["signing"] });

@@ -18,6 +18,8 @@ interface ModelRun {
   cancel: boolean;
   again: boolean;
   late: boolean;
+  /** What its node was told. */
+  ttl: number;
   endedBy: number;
   told: RunState[];
 }
@@ -86,6 +88,7 @@ const accept = (lane: ModelRun["lane"]) =>
       cancel: false,
       again: false,
       late: false,
+      ttl: 0,
       endedBy: 0,
     };
     model.runs.push({ ...fresh, run_id: task.run_id, lane, state: "queued", told: ["queued"] });
@@ -112,9 +115,11 @@ const lease = (name: string, fresh: boolean, forgetful: boolean) =>
           `leased ${answer.task.run_id}, but one of ${allowed.map((run) => run.run_id).join(", ")} was next`,
         );
       if (!same) {
-        Object.assign(taken, { node: name, token, again: false, late: model.ttl === 0, attempt: taken.attempt + 1 });
+        Object.assign(taken, { node: name, token, again: false, ttl: 0, attempt: taken.attempt + 1 });
         become(taken, "running");
       }
+      taken.ttl = Math.max(taken.ttl, model.ttl);
+      taken.late = taken.ttl === 0;
       expect(answer.attempt).toBe(taken.attempt);
     },
   );
@@ -128,7 +133,7 @@ const renew = (name: string, behind: number) =>
     const words = asked.map(({ run_id, attempt }): Word => {
       const run = mine.find((one) => one.run_id === run_id && one.attempt === attempt);
       if (!run) return "stale";
-      run.late = model.ttl === 0;
+      run.late = Math.max(run.ttl, model.ttl) === 0;
       return run.cancel ? "cancel" : "ok";
     });
     const answer = await node.renew(name, asked);

@@ -20,6 +20,25 @@ export function renewing(open: Open): void {
     );
 
     test(
+      "keeps a lease for as long as its node was told, whatever is published since",
+      withStore(open, async ({ store, node }) => {
+        await queue(node);
+        await store.publish(rulesOf());
+        const ask = askOf();
+        const held = heldOf(await leased(node, ask));
+        await store.publish(rulesOf({ lease: leaseOf(0) }));
+        expect((await node.renew("mac-07", [held])).words).toEqual(["ok"]);
+        expect(await store.reap()).toBe(0);
+        expect(await node.lease(askOf({ node: "mac-08" }))).toBeNull();
+        // The next one goes by what is published by then.
+        expect(await node.finish(resultOf(held, "queued"))).toBe("ok");
+        const next = heldOf(await leased(node));
+        expect((await node.renew("mac-07", [next])).words).toEqual(["ok"]);
+        expect(await store.reap()).toBe(1);
+      }),
+    );
+
+    test(
       "has one word per run, in the order asked",
       withStore(open, async ({ node }) => {
         for (let i = 0; i < 3; i++) await queue(node);
