@@ -4,6 +4,7 @@ import { MeshError } from "../core/error.ts";
 import { Bell } from "./bell.ts";
 import { openLogs } from "./logs.ts";
 import { accepting } from "./sqlite/accept.ts";
+import { StoreClock } from "./sqlite/clock.ts";
 import { telling } from "./sqlite/event.ts";
 import { failureOf } from "./sqlite/failure.ts";
 import { openFile } from "./sqlite/file.ts";
@@ -54,7 +55,7 @@ export async function openSqlite({
   const path = resolve(given);
   const unlock = await takeLock(path, role);
   try {
-    return open(path, resolve(state_dir), { now, monotonic, unlock, role, archive });
+    return open(path, resolve(state_dir), { clock: new StoreClock(now, monotonic), unlock, role, archive });
   } catch (error) {
     unlock();
     throw error;
@@ -62,22 +63,21 @@ export async function openSqlite({
 }
 
 interface Means {
-  now: () => number;
-  monotonic: () => number;
+  clock: StoreClock;
   unlock: () => void;
   role: Role;
   archive: Archive | undefined;
 }
 
-function open(path: string, state_dir: string, { now, monotonic, unlock, role, archive }: Means): Store {
+function open(path: string, state_dir: string, { clock, unlock, role, archive }: Means): Store {
   const db = openFile(path);
   const writer = openWriter(db);
   const { commit } = writer;
   let closed = false;
   const inside: Inside = {
     db,
-    now,
-    monotonic,
+    now: () => clock.now(),
+    clock,
     rules: publishedRules(db),
     commit,
     look(ask) {

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { openSqlite } from "../../src/stores/sqlite.ts";
 import { canMoveClocks } from "../fakes/moved-clock.ts";
 import { askOf, heldOf, leased, queue, rulesOf, seenAt, taskOf } from "./conformance/given.ts";
 import { gate_ms, timed } from "./timed.ts";
@@ -84,6 +88,33 @@ for (const [name, open] of timed) {
     expect(await store.lease(ours)).not.toBeNull();
   });
 }
+
+test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
+  "sqlite: a clock that is set back while a lease is given ends none (reading %d)",
+  async (which) => {
+    const dir = mkdtempSync(join(tmpdir(), "meshmac-leap-"));
+    const start = 1_800_000_000_000;
+    let [read, off] = [Number.NEGATIVE_INFINITY, 0];
+    const now = () => {
+      if (++read === which) off = -hour;
+      return start + off;
+    };
+    const store = await openSqlite({ path: join(dir, "meshmac.db"), state_dir: dir, now, monotonic: () => 0 });
+    try {
+      await store.publish(rulesOf());
+      await queue(store);
+      read = 0;
+      const held = heldOf(await leased(store, ours));
+      read = which;
+      off = -hour;
+      expect(await store.lease(other)).toBeNull();
+      expect((await store.renew("mac-1", [held])).words).toEqual(["ok"]);
+    } finally {
+      await store.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+);
 
 test.skipIf(!canMoveClocks).each([
   ["over redis", "mac-1", false],

@@ -2,14 +2,15 @@ import type { Database } from "bun:sqlite";
 import { usualLogLimit } from "../../core/log-bounds.ts";
 import type { Bell } from "../bell.ts";
 import type { Lane, Rules } from "../store.ts";
+import type { StoreClock } from "./clock.ts";
 import type { Writer } from "./writer.ts";
 
 /** What the verbs of the store share. A verb prepares its statements once, from here, and closes over them. */
 export interface Inside {
   db: Database;
+  /** The clock's time. */
   now(): number;
-  /** Milliseconds that no clock change moves. */
-  monotonic(): number;
+  clock: StoreClock;
   /** What was published last; replaced as a whole. */
   rules: Rules;
   commit: Writer["commit"];

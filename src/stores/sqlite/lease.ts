@@ -29,8 +29,7 @@ export function leasing(
   paused: (lane: string) => boolean,
   locks: Pick<ReturnType<typeof holding>, "usage">,
 ) {
-  const { db, now, monotonic, commit, look, work } = inside;
-  let apart = now() - monotonic();
+  const { db, now, clock, commit, look, work } = inside;
   const next = choosing(inside, locks);
   const seen = db.prepare<null, [string, string, number]>(`
     INSERT INTO node (node, facts, last_seen) VALUES (?, ?, ?)
@@ -81,8 +80,7 @@ export function leasing(
 
   /** Moves every lease, hold and wait with a clock that leapt: none ends early for it, and none outlives its time by it. */
   function followClock(): void {
-    const leap = now() - monotonic() - apart;
-    apart += leap;
+    const leap = clock.follow();
     if (Math.abs(leap) < leapsBeyond) return;
     log.warn("clock jumped, leases moved with it", { ms: Math.round(leap) });
     shiftLeases.run(Math.round(leap));
