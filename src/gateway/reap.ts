@@ -31,9 +31,7 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
   const grace = store.about.kind === "sqlite" ? config.lease.ttl : 0;
   const reapEvery = Math.min(longestReap, config.lease.ttl / 3);
   const gateway = gatewayId(config);
-  const beats = every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() }));
   const loops = [
-    beats,
     every(reapEvery, "leases not reaped", grace, async () => {
       const lost = await store.reap(takesNodes ? 3 * reapEvery : undefined);
       if (lost > 0) log.warn("leases reaped", { count: lost });
@@ -43,10 +41,11 @@ export function startReaper({ store, config, takesNodes = false, facts = () => (
       if (gone > 0) log.info("old runs swept", { count: gone });
     }),
   ];
+  const beats = every(beatEvery, "heartbeat not written", 0, () => store.beat(gateway, { version, ...facts() }));
   return {
     beat: () => beats.soon(),
     async stop() {
-      await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all([...loops, beats].map((loop) => loop.stop()));
       // Whoever asks which gateways live need not wait until this one has been silent for long enough.
       const gone = store.beat(gateway, { version, ...facts(), sends: false, stopped: true });
       await Promise.race([gone.catch(() => {}), Bun.sleep(patience)]);

@@ -326,17 +326,18 @@ describe("the reaper", () => {
 
 test.each([
   ["sqlite", false, []],
-  ["redis", true, []],
-  ["redis", false, ["reap"]],
+  ["sqlite", true, []],
+  ["redis", true, [15_000]],
+  ["redis", false, [undefined]],
 ] as const)(
-  "after a start over %s the reaper waits one ttl where nodes come through it (%p)",
+  "after a start over %s the reaper waits one ttl, or the store does where nodes come through it (%p)",
   async (kind, takesNodes, reaped) => {
-    const done: string[] = [];
+    const done: (number | undefined)[] = [];
     const beaten = Promise.withResolvers<void>();
     const reaper = startReaper({
       store: {
         about: { kind, durability: "" },
-        reap: async () => (done.push("reap"), 0),
+        reap: async (gate_ms) => (done.push(gate_ms), 0),
         sweep: async () => 0,
         beat: async () => beaten.resolve(),
       },
