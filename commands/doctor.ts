@@ -16,7 +16,7 @@ const schema = 1;
 export default defineCommand({
   meta: {
     name: "doctor",
-    description: "Say what is wrong, what it breaks and how to mend it; nothing where all is well",
+    description: "Say what is wrong, what it breaks and how to mend it",
   },
   args: {
     fix: { type: "boolean", description: "mend what is safe to mend; what it changes is kept under state_dir first" },

@@ -115,6 +115,11 @@ test("README names every command", () => {
   expect(names.filter((name) => !readme.includes(`\`meshmac ${name}`))).toEqual([]);
 });
 
+test("README leads to every page", () => {
+  const readme = read("README.md");
+  expect(docs.filter((name) => !readme.includes(`](docs/${name})`))).toEqual([]);
+});
+
 const told = new Set(
   [...read("docs/builders.md").matchAll(/(?:^|`)(?:sudo )?meshmac ((?:[a-z]+ ?)+)/gm)].map(([, words = ""]) =>
     words.trim(),

@@ -37,7 +37,8 @@ export async function initFrom(args: InitArgs): Promise<void> {
   const furnished = furnish(config, gid);
   writeConfig(file, composed.yaml);
   if (args.json) return print(JSON.stringify({ file, ...furnished, steps: composed.steps }));
-  print(described(relative(process.cwd(), file) || file, composed, furnished));
+  const script = join(dir, "scripts", `${wishes.script}.sh`);
+  print(described(relative(process.cwd(), file) || file, composed, furnished, script));
 }
 
 const usual: Wishes = {
@@ -103,7 +104,7 @@ const among = (kinds: Readonly<Record<string, string>>) => (answer: string) => {
   return unknown === undefined ? null : `no ${JSON.stringify(unknown)}; there is ${Object.keys(kinds).join(", ")}`;
 };
 
-function described(file: string, { steps }: Composed, { made, kept, wanted }: Furnished): string {
+function described(file: string, { steps }: Composed, { made, kept, wanted }: Furnished, script: string): string {
   const lines = [
     `wrote ${file}`,
     ...made.map((path) => `drew  ${here(path)}   its content goes to the other side: cat ${here(path)}`),
@@ -111,7 +112,13 @@ function described(file: string, { steps }: Composed, { made, kept, wanted }: Fu
   ];
   const blocks = steps.map(({ title, lines: told }) => [`\n${title}`, ...told.map((line) => `  ${line}`)].join("\n"));
   const write = wanted.map(({ file: path }) => `  (umask 077; cat > ${here(path)})   # paste, Enter, Ctrl-D`);
-  const rest = ["meshmac config check --secrets", "meshmac serve", "meshmac doctor"].map((line) => `  ${line}`);
+  const rest = [
+    `${here(script)}   # write it: docs/getting-started.md#the-script; chmod +x`,
+    "meshmac config check --secrets",
+    "meshmac serve",
+    "meshmac work     # beside it, or on each Mac",
+    "meshmac doctor",
+  ].map((line) => `  ${line}`);
   return [...lines, ...blocks, "\nthen", ...write, ...rest].join("\n");
 }
 

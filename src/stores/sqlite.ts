@@ -42,7 +42,7 @@ export interface SqliteOptions {
 
 /**
  * Opens the embedded store: one file, one process. Throws `later` (75) where another process owns the file, `config` (78) where the file
- * does not hold what was asked of it or was written by a newer meshmac, `permission` (77) where it cannot be written.
+ * does not hold what was asked of it or was written by another meshmac, `permission` (77) where it cannot be written.
  */
 export async function openSqlite({
   path: given,

@@ -34,6 +34,12 @@ test("--yes writes what config check accepts, and a second time writes nothing",
   expect(readFileSync(join(dir, "meshmac.config.yaml"), "utf8")).toBe(before);
 });
 
+test("says which script to write, and to start gateway and worker", async () => {
+  const { out } = await init(folder(), "--yes", "--script", "build-ios");
+  const [, then = ""] = out.split("\nthen\n");
+  expect(then).toMatch(/scripts\/build-ios\.sh .*meshmac serve\n.*meshmac work .*meshmac doctor\n/s);
+});
+
 test("shows no token", async () => {
   const dir = folder();
   const { out } = await init(dir, "--yes");

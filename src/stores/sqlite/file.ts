@@ -23,7 +23,7 @@ const pragmas: [name: string, value: string, reads: string | number][] = [
 
 /**
  * Opens the store's file, made for the owner's eyes only, with every pragma read back and the schema in place.
- * Throws `config` where a pragma does not hold or the schema is newer, `permission` or `unavailable` where the file cannot be had.
+ * Throws `config` where a pragma does not hold or the schema is another, `permission` or `unavailable` where the file cannot be had.
  */
 export function openFile(path: string): Database {
   let db: Database | undefined;
