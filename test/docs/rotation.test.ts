@@ -14,6 +14,12 @@ const binary = process.env.MESHMAC_BINARY ?? join(import.meta.dir, "../../dist/m
 const blocks = (kind: string): string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${kind}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, body = ""]) => body);
 
+/** What of a status is looked at here. */
+interface Status {
+  uses: { role: string; count: number }[];
+  objections: { id: string }[];
+}
+
 /** Each line with the status that the page says it ends with. */
 const lines = blocks("sh").flatMap((block) =>
   block
@@ -47,7 +53,10 @@ test("every command of docs/rotation.md does what the page says", async () => {
     },
     "# a build fails and is commented on": async () => {
       // The one comment is written with whatever the gateway has loaded by then.
-      await usesOf("jira/rest.token", 0);
+      await eventually("the new jira/rest.token loaded", async () => {
+        const { objections } = await statusOf("jira/rest.token");
+        return objections.every(({ id }) => id !== "not-told" && id !== "not-loaded");
+      });
       await send(jiraBody("MOB-2"), readFileSync(join(house.dir, "secrets.d/jira/inbound.token"), "utf8").trim());
       await usesOf("jira/rest.token", 1);
     },
@@ -69,10 +78,14 @@ test("every command of docs/rotation.md does what the page says", async () => {
     return { code: await child.exited, out: out + err };
   }
 
+  async function statusOf(name: string): Promise<Status> {
+    const { out } = await sh(`meshmac rotate status ${name} --json`);
+    return (JSON.parse(out) as { secrets: [Status] }).secrets[0];
+  }
+
   async function usesOf(name: string, count: number): Promise<void> {
     await eventually(`a use of the new ${name}`, async () => {
-      const { out } = await sh(`meshmac rotate status ${name} --json`);
-      const [{ uses }] = (JSON.parse(out) as { secrets: [{ uses: { role: string; count: number }[] }] }).secrets;
+      const { uses } = await statusOf(name);
       return uses.some(({ role, count: found }) => role === "next" && found >= count);
     });
   }
