@@ -42,7 +42,7 @@ export async function oneRun(store: OperatorStore, id: string): Promise<Shown> {
   const shown = id === "" ? null : await store.show(id);
   if (shown) return shown;
   throw new MeshError("data", `no run ${JSON.stringify(id)}`, {
-    hint: "none ends so, or several do: meshmac runs list shows what there is",
+    hint: id.length < 4 ? "give at least four characters of its end" : "meshmac runs list shows what there is",
   });
 }
 

@@ -144,7 +144,9 @@ describe("lanes", () => {
     [["hold", "signing", "--for", "0s", "--", "true"], 64, "--for expects more than nothing"],
     [["hold", "signing", "--for", "soon", "--", "true"], 64, "--for: expected a duration like"],
     [["hold", "signing", "--for", "1m", "--wiat", "1m", "--", "true"], 64, "did you mean --wait?"],
-    [["hold", "signing", "--for", "1m", "--", "no-such-program"], 64, 'cannot start "no-such-program"'],
+    [["hold", "signing", "--for", "1m", "--", "no-such-program"], 64, 'no such program: "no-such-program"'],
+    [["hold", "signing", "--for", "1m", "--", "/nowhere/make"], 64, 'no such program: "/nowhere/make"'],
+    [["hold", "signing", "--for", "1m", "--", "./meshmac.config.json"], 64, 'cannot start "./meshmac.config.json"'],
   ] as const)("refuses %j with %d", async (words, status, why) => {
     const { code, out, err } = await said("lanes", ...words);
     expect([code, out], err).toEqual([status, ""]);
