@@ -351,6 +351,8 @@ describe("a Redis that goes and comes", () => {
     const client = plain(redis);
     const waiting = [store.lease(askOf(), { ms: longWait }), store.stirred("posts", { ms: longWait })];
     await until(async () => String(await client.client("LIST")).includes("cmd=xread"));
+    // On one connection answers come in turn: with this one that of the lease has come too, and it waits.
+    await until(async () => (await store.nodes()).length === 1);
     await store.close();
     expect(await Promise.all(waiting)).toEqual([null, undefined]);
   });
