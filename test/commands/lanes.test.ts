@@ -7,6 +7,8 @@ import { openRedis } from "../../src/stores/redis.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { LockRow, Store } from "../../src/stores/store.ts";
 import { Folder } from "../config/folder.ts";
+import { type Clock, realClock } from "../../src/worker/clock.ts";
+import { type HoldHouse, runHolding } from "../../src/worker/hold.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { askOf, heldOf, laneOf, leased, leaseOf, queue, resultOf, rulesOf, seen } from "../stores/conformance/given.ts";
 
@@ -212,12 +214,37 @@ describe("a held lock", () => {
   });
 
   test("is given back when --for is over, and the whole group of the command is gone", async () => {
-    const script = "sleep 600 & echo $! > long.pid; trap '' TERM; sleep 600 & wait";
+    const script = "sleep 600 & echo $! > long.pid; sleep 600 & wait";
     const child = start("lanes", "hold", "signing", "--for", "500ms", "--", "sh", "-c", script);
     const pid = Number(await fileWith("long.pid"));
     expect(await child.exited).toBe(75);
     expect(await child.stderr.text()).toContain('its 500 ms with lock "signing" were over');
     await isGone(pid);
+    expect(await signing()).toEqual([]);
+  }, 30_000);
+
+  test("is given back when --for is over although the command does not listen", async () => {
+    // Twenty seconds pass here in one: whoever does not end at a TERM is given ten.
+    const pace = 20;
+    const numbers = { for_ms: 5000, wait_ms: 0, ttl_ms: 600_000, heartbeat_ms: 1000, fence_ms: 300_000 };
+    const clock: Clock = {
+      now: () => Date.now() * pace,
+      monotonic: () => performance.now() * pace,
+      // Its time is over as soon as it is deaf.
+      sleep: (ms, signal) =>
+        ms === numbers.for_ms ? fileWith("deaf.pid").then(() => {}) : realClock.sleep(ms / pace, signal),
+    };
+    const ground: HoldHouse = {
+      clock,
+      lend: (use) => use(store),
+      hearSignals: () => () => {},
+      whoHolds: async () => "nobody",
+    };
+    const pidFile = join(house.path, "deaf.pid");
+    const script = `trap '' TERM; echo $$ > ${pidFile}; while :; do sleep 0.05; done`;
+    const held = runHolding(ground, { lock: "signing", node: "mac-07", ...numbers }, ["sh", "-c", script]);
+    await expect(held).rejects.toMatchObject({ kind: "later", message: expect.stringContaining("its 5.0 s") });
+    await isGone(Number(await fileWith("deaf.pid")));
     expect(await signing()).toEqual([]);
   }, 30_000);
 
