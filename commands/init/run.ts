@@ -43,11 +43,10 @@ export async function initFrom(args: InitArgs): Promise<void> {
 }
 
 // What one flag says is refused as that flag; what no flag says alone, by the check of the whole.
-const poolName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-const scriptName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const plainName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const shapes: [flag: keyof InitArgs, shape: RegExp, expected: string][] = [
-  ["pool", poolName, "a-z 0-9 _ -"],
-  ["script", scriptName, "a-z 0-9 _ -"],
+  ["pool", plainName, "a-z 0-9 _ -"],
+  ["script", plainName, "a-z 0-9 _ -"],
   ["public-url", /^https:\/\/\S+$/, "an https:// URL"],
 ];
 
@@ -91,7 +90,7 @@ async function wishesFrom(args: InitArgs): Promise<Wishes> {
   try {
     return {
       ...said,
-      pool: await questions.ask("Name of the pool", said.pool, shaped(poolName, "a-z 0-9 _ -")),
+      pool: await questions.ask("Name of the pool", said.pool, shaped(plainName, "a-z 0-9 _ -")),
       public_url: (
         await questions.ask(
           "How trackers reach the gateway",
@@ -101,7 +100,7 @@ async function wishesFrom(args: InitArgs): Promise<Wishes> {
       ).replace(/\/+$/, ""),
       sources: kindsIn(await questions.ask("Where issues move", said.sources.join(","), among(snippets.sources))),
       status: await questions.ask("The status that asks for a build", said.status),
-      script: await questions.ask("The script that builds", said.script, shaped(scriptName, "a-z 0-9 _ -")),
+      script: await questions.ask("The script that builds", said.script, shaped(plainName, "a-z 0-9 _ -")),
       chats: kindsIn(await questions.ask("Who is told", said.chats.join(","), among(snippets.chats))),
       store: await questions.ask("Where runs are kept", said.store),
     };

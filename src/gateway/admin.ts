@@ -58,8 +58,14 @@ export function openAdmin(options: AdminOptions): AdminSide {
       const { status, error, hint, headers } = refusal;
       return answerError(status, error, correlation_id, { hint, headers });
     }
-    if (isOperatorPath(path))
+    if (isOperatorPath(path)) {
+      // Whoever is on this machine may look, cancel and retry without a token, and no more.
+      if (!config.gateway.admin.token) {
+        const hint = "set gateway.admin.token to let operators ask from other machines";
+        return answerError(403, "only with a token", correlation_id, { hint });
+      }
       return await changed(request, config.gateway.admin.url, correlation_id, () => operator(path, request));
+    }
     const call: AdminCall = { request, correlation_id, stay: () => server.timeout(request, 0) };
     try {
       return await routed(path, routes, call, config.gateway.admin.url);

@@ -190,6 +190,13 @@ test("the admin side takes no task that it has not had, and nothing without its 
   expect((await ask("list", { limit: 1 }, { Origin: "https://evil.example" })).status).toBe(403);
   expect((await ask("list", { limit: 1 }, { "Content-Type": "text/plain" })).status).toBe(415);
   expect((await ask("list", {}, {}, "GET")).status).toBe(405);
+  await using tokenless = await openGatehouse();
+  const unasked = await fetch(`${tokenless.server.adminUrl}/api/v1/operator/list`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: '{"limit":1}',
+  });
+  expect(unasked.status).toBe(403);
   const onPublic = await fetch(`${house.server.publicUrl}/api/v1/operator/list`, { method: "POST", body: "{}" });
   expect(onPublic.status).toBe(404);
 });
