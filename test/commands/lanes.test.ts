@@ -18,18 +18,18 @@ let redis: RedisServer;
 let store: Store;
 let house: Folder;
 
+const usualRules = rulesOf({
+  lanes: {
+    ios: laneOf({ priority: 5, needs: ["xcode-16"], locks: ["signing"], limit: 4, max_depth: 1 }),
+    docs: laneOf(),
+  },
+  locks: { signing: 1, simulator: 2 },
+});
+
 beforeAll(async () => {
   redis = await startRedis();
   store = await openRedis({ url: redis.url, pool: "acme" });
-  await store.publish(
-    rulesOf({
-      lanes: {
-        ios: laneOf({ priority: 5, needs: ["xcode-16"], locks: ["signing"], limit: 4, max_depth: 1 }),
-        docs: laneOf(),
-      },
-      locks: { signing: 1, simulator: 2 },
-    }),
-  );
+  await store.publish(usualRules);
   house = new Folder();
   house.write(
     "meshmac.config.json",
@@ -337,7 +337,7 @@ async function kill(count: number): Promise<string[]> {
   for (let i = 0; i < count; i++) runs.push((await queue(store, { issue_key: `MOB-${i}` })).run_id);
   for (let i = 0; i < count; i++) await leased(store);
   await store.reap();
-  await store.publish(rulesOf());
+  await store.publish(usualRules);
   return runs;
 }
 
