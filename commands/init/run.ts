@@ -25,6 +25,7 @@ export interface InitArgs {
 
 /** Writes a configuration and its tokens as the flags and the answers say, and prints what is to be done on the other sides. */
 export async function initFrom(args: InitArgs): Promise<void> {
+  refuseMisshapen(args);
   const dir = resolve(args.dir ?? ".");
   const file = join(dir, "meshmac.config.yaml");
   refuseExisting(file);
@@ -39,6 +40,24 @@ export async function initFrom(args: InitArgs): Promise<void> {
   if (args.json) return print(JSON.stringify({ file, ...furnished, steps: composed.steps }));
   const script = join(dir, "scripts", `${wishes.script}.sh`);
   print(described(relative(process.cwd(), file) || file, composed, furnished, script));
+}
+
+// What one flag says is refused as that flag; what no flag says alone, by the check of the whole.
+const plainName = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const shapes: [flag: keyof InitArgs, shape: RegExp, expected: string][] = [
+  ["pool", plainName, "a-z 0-9 _ -"],
+  ["script", plainName, "a-z 0-9 _ -"],
+  ["public-url", /^https:\/\/\S+$/, "an https:// URL"],
+];
+
+function refuseMisshapen(args: InitArgs): void {
+  for (const [flag, shape, expected] of shapes) {
+    const value = args[flag];
+    if (typeof value !== "string" || shape.test(value)) continue;
+    throw new MeshError("usage", `--${flag} expects ${expected}, got ${JSON.stringify(value)}`, {
+      hint: "meshmac init --help shows what it takes",
+    });
+  }
 }
 
 const usual: Wishes = {
@@ -71,7 +90,7 @@ async function wishesFrom(args: InitArgs): Promise<Wishes> {
   try {
     return {
       ...said,
-      pool: await questions.ask("Name of the pool", said.pool, shaped(/^[a-z0-9][a-z0-9_-]{0,63}$/, "a-z 0-9 _ -")),
+      pool: await questions.ask("Name of the pool", said.pool, shaped(plainName, "a-z 0-9 _ -")),
       public_url: (
         await questions.ask(
           "How trackers reach the gateway",
@@ -81,11 +100,7 @@ async function wishesFrom(args: InitArgs): Promise<Wishes> {
       ).replace(/\/+$/, ""),
       sources: kindsIn(await questions.ask("Where issues move", said.sources.join(","), among(snippets.sources))),
       status: await questions.ask("The status that asks for a build", said.status),
-      script: await questions.ask(
-        "The script that builds",
-        said.script,
-        shaped(/^[a-z0-9][a-z0-9_-]{0,63}$/, "a-z 0-9 _ -"),
-      ),
+      script: await questions.ask("The script that builds", said.script, shaped(plainName, "a-z 0-9 _ -")),
       chats: kindsIn(await questions.ask("Who is told", said.chats.join(","), among(snippets.chats))),
       store: await questions.ask("Where runs are kept", said.store),
     };

@@ -7,7 +7,7 @@ import { runHolding } from "../../src/worker/hold.ts";
 import { configArgs } from "../args.ts";
 import { durationOf } from "../duration.ts";
 import { commandArg, commandIn } from "../flags.ts";
-import { configured } from "../runs/open.ts";
+import { adminPlace, configured } from "../runs/open.ts";
 import { hearSignals } from "../signals.ts";
 import { knownLock } from "./known.ts";
 import { whoOf } from "./list.ts";
@@ -24,7 +24,13 @@ export default defineCommand({
   async run({ args, rawArgs }) {
     const wish = { lock: args.lock, for_ms: durationOf("--for", args.for), wait_ms: durationOf("--wait", args.wait) };
     if (wish.for_ms === 0) throw new MeshError("usage", "--for expects more than nothing");
-    const { config } = await configured(args.config);
+    const found = await configured(args.config);
+    if (adminPlace(found)) {
+      throw new MeshError("config", "a lock is held on a machine that has the store", {
+        hint: "over the admin side locks are looked at: meshmac lanes list",
+      });
+    }
+    const { config } = found;
     const lender = await openLender(config);
     try {
       await lender.lend((store) => knownLock(store, args.lock));

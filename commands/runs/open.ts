@@ -4,7 +4,8 @@ import { isConfigured, type Loaded, loadConfig, secretsOf } from "../../src/conf
 import { MeshError } from "../../src/core/error.ts";
 import { type Masks, masksOf } from "../../src/gateway/masked-store.ts";
 import { maskedView } from "../../src/gateway/masked-view.ts";
-import { openForCommand } from "../../src/stores/open.ts";
+import { openForOperator } from "../../src/stores/open.ts";
+import type { GatewayPlace } from "../../src/stores/remote.ts";
 import type { OperatorStore, Shown } from "../../src/stores/store.ts";
 import { configOfUp, usualStateDir } from "../up/state.ts";
 
@@ -23,12 +24,24 @@ export async function withStore<T>(
     }
   }
   const masks = masksOf(vault);
-  const store = await openForCommand({ ...config, archive: await openArchive(config.logs.archive) });
+  const admin = adminPlace(found);
+  const store = await openForOperator({ ...config, archive: await openArchive(config.logs.archive), admin });
   try {
     return await use(maskedView(store, masks), masks, found);
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Finds the admin side that a machine without a store asks: its configuration names that side and its token, and neither a
+ * store nor anything that a gateway would serve.
+ */
+export function adminPlace({ config, said }: Loaded): GatewayPlace | undefined {
+  const { url, token, timeout, proxy, ca_file, client_cert, client_key, allow_http } = config.gateway.admin;
+  if (url === undefined || !token || ["store", "sources", "chats"].some((key) => said[key] !== undefined))
+    return undefined;
+  return { connect: url, token, timeout, proxy, ca_file, client_cert, client_key, allow_http };
 }
 
 /** Loads the configuration; where there is none, what a `meshmac up` in this folder left. */
@@ -42,7 +55,7 @@ export async function oneRun(store: OperatorStore, id: string): Promise<Shown> {
   const shown = id === "" ? null : await store.show(id);
   if (shown) return shown;
   throw new MeshError("data", `no run ${JSON.stringify(id)}`, {
-    hint: "none ends so, or several do: meshmac runs list shows what there is",
+    hint: id.length < 4 ? "give at least four characters of its end" : "meshmac runs list shows what there is",
   });
 }
 

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { MeshError } from "../../src/core/error.ts";
-import { installService } from "../../src/service/install.ts";
+import { exitStatus, MeshError } from "../../src/core/error.ts";
+import { installService, previewInstall } from "../../src/service/install.ts";
 import { thisMachine } from "../../src/service/machine.ts";
 import { print } from "../args.ts";
 import { planArgs, planFrom } from "./plan.ts";
@@ -9,11 +9,20 @@ export default defineCommand({
   meta: { name: "install", description: "Write the service's file and start it; again changes nothing" },
   args: {
     replace: { type: "boolean", description: "keep a file that differs as a backup, and replace it" },
+    "dry-run": {
+      type: "boolean",
+      description: "show what would change, and change nothing; ends with 1 where something would",
+    },
     ...planArgs,
   },
   async run({ args }) {
     const machine = thisMachine();
     const plan = await planFrom(args, machine);
+    if (args["dry-run"]) {
+      const { lines, differs } = previewInstall(plan, machine);
+      print(lines.join("\n"));
+      return differs ? exitStatus.differs : 0;
+    }
     const { lines, differs } = await installService(plan, machine, {
       replace: args.replace === true,
       asRoot: args.user === "root",

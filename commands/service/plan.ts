@@ -1,9 +1,11 @@
 import { tmpdir } from "node:os";
+import { resolve } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import { MeshError } from "../../src/core/error.ts";
 import { nearest } from "../../src/core/nearest.ts";
 import { duration } from "../../src/core/units.ts";
 import { serviceBinary } from "../../src/service/binary.ts";
+import { startsWith } from "../../src/service/install.ts";
 import type { Machine } from "../../src/service/machine.ts";
 import {
   type Place,
@@ -17,19 +19,19 @@ import {
 } from "../../src/service/plan.ts";
 import { configArgs } from "../args.ts";
 
-export const servantArg = {
+export const servantArgs = {
+  ...configArgs,
   servant: { type: "positional", description: servants.join(" or "), required: true },
 } as const;
 
 export const planArgs = {
-  ...servantArg,
+  ...servantArgs,
   user: { type: "string", description: "who runs it (you; not for a LaunchAgent)", valueHint: "name" },
   drain: {
     type: "string",
     description: "how long a stop waits for what runs (the longest timeout of the configured lanes)",
     valueHint: "duration",
   },
-  ...configArgs,
 } as const;
 
 interface Asked {
@@ -70,9 +72,18 @@ export async function planFrom(
   throw new MeshError("usage", "a LaunchAgent is run by the user who installs it", { hint: "leave --user out" });
 }
 
-/** Where what was asked for is on this machine. */
-export const placeFrom = (asked: Pick<Asked, "servant">, machine: Machine): Place =>
-  placeOf(servantOf(asked.servant), platformOf(machine), machine.home);
+/**
+ * Where what was asked for is on this machine. A machine has one service of each name: throws `differs` where the installed
+ * one starts with another configuration than the one that was named.
+ */
+export function placeFrom(asked: Pick<Asked, "servant" | "config">, machine: Machine): Place {
+  const place = placeOf(servantOf(asked.servant), platformOf(machine), machine.home);
+  const config = asked.config === undefined ? null : resolve(asked.config);
+  if (config === null || startsWith(place, machine, config) !== false) return place;
+  throw new MeshError("differs", `${place.file} starts with another configuration than ${JSON.stringify(config)}`, {
+    hint: "leave --config out to mean the installed one; --replace of meshmac service install puts this one in its place",
+  });
+}
 
 const ownBinary = (): string =>
   serviceBinary({ path: process.execPath, compiled: Bun.isStandaloneExecutable, temp: tmpdir() });

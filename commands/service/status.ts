@@ -3,11 +3,11 @@ import { MeshError } from "../../src/core/error.ts";
 import { type Status, statusOf } from "../../src/service/install.ts";
 import { thisMachine } from "../../src/service/machine.ts";
 import { jsonArgs, print } from "../args.ts";
-import { placeFrom, servantArg } from "./plan.ts";
+import { placeFrom, servantArgs } from "./plan.ts";
 
 export default defineCommand({
   meta: { name: "status", description: "Say whether the service is installed and runs; ends with 1 where it does not" },
-  args: { ...servantArg, ...jsonArgs },
+  args: { ...servantArgs, ...jsonArgs },
   async run({ args }) {
     const machine = thisMachine();
     const status = await statusOf(placeFrom(args, machine), machine);

@@ -3,11 +3,11 @@ import { MeshError } from "../../src/core/error.ts";
 import { uninstallService } from "../../src/service/install.ts";
 import { thisMachine } from "../../src/service/machine.ts";
 import { print } from "../args.ts";
-import { placeFrom, servantArg } from "./plan.ts";
+import { placeFrom, servantArgs } from "./plan.ts";
 
 export default defineCommand({
   meta: { name: "uninstall", description: "End the service and remove its file, if meshmac wrote it" },
-  args: servantArg,
+  args: servantArgs,
   async run({ args }) {
     const machine = thisMachine();
     const place = placeFrom(args, machine);

@@ -32,6 +32,7 @@ export function keyFilesOf({
     ...Object.entries(pagers).map(([name, entry]) => ({ at: `pagers.${name}`, entry })),
     { at: "heartbeat", entry: heartbeat },
     { at: "node", entry: node },
+    { at: "gateway.admin", entry: gateway.admin },
     ...Object.entries(sources).map(([name, { comment }]) => ({ at: `sources.${name}.comment`, entry: comment })),
     ...Object.entries(sources).map(([name, { reconcile }]) => ({ at: `sources.${name}.reconcile`, entry: reconcile })),
   ];

@@ -66,11 +66,21 @@ const laneName = z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, { error: "expected
 
 const holdsRecords = (bytes: number): boolean => bytes >= 1024 ** 2;
 
+// What reaches a gateway as any outbound entry does; a worker has waits of its own.
+const way = outboundOptions.pick({
+  timeout: true,
+  proxy: true,
+  ca_file: true,
+  client_cert: true,
+  client_key: true,
+  allow_http: true,
+});
+
 const gateway = z.strictObject({
   listen: address.prefault("127.0.0.1:8787"),
   public_url: origin.refine((url) => url.startsWith("https://"), { error: "expected an https:// URL" }).optional(),
-  admin: z
-    .strictObject({
+  admin: way
+    .extend({
       listen: address.prefault("127.0.0.1:8788"),
       url: origin.optional(),
       token: secret.optional(),
@@ -106,16 +116,6 @@ const rotation = calendar.extend({
   quiet: duration.prefault("5m"),
   undo_for: limit.prefault("1h"),
   secrets: z.record(z.string(), calendar.extend({ expires: day.optional() })).default({}),
-});
-
-// What reaches a gateway as any outbound entry does; a worker has waits of its own.
-const way = outboundOptions.pick({
-  timeout: true,
-  proxy: true,
-  ca_file: true,
-  client_cert: true,
-  client_key: true,
-  allow_http: true,
 });
 
 const node = way.extend({

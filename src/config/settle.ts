@@ -17,7 +17,11 @@ export function settle(parsed: Parsed, base: string): Config {
         ? dirname(store.path)
         : path("./state"),
     logs: { ...parsed.logs, ...(archive && { archive: withPaths(archive, ["dir"], path) }) },
-    gateway: { ...parsed.gateway, ...(tls && { tls: withPaths(tls, ["cert", "key", "client_ca"], path) }) },
+    gateway: {
+      ...parsed.gateway,
+      admin: withPaths(parsed.gateway.admin, outboundFiles, path),
+      ...(tls && { tls: withPaths(tls, ["cert", "key", "client_ca"], path) }),
+    },
     node: withPaths(parsed.node, ["scripts_dir", "work_dir", ...outboundFiles], path),
     chats: each(parsed.chats, (chat) => withPaths(chat, outboundFiles, path)),
     pagers: each(parsed.pagers, (pager) => withPaths(pager, outboundFiles, path)),

@@ -61,9 +61,10 @@ export const leaves = (entries: readonly BuildWhen[], move: Move): boolean =>
   entries.every((entry) => contradicts(ruleOf(entry), move));
 
 function contradicts({ facts, changed, where }: Rule, move: Move): boolean {
-  const { touched } = move;
+  // A field with a new value has changed, also where that change is none to build for: a label that was taken away.
+  const told = move.touched && [...move.touched, ...Object.keys(move.changed)].map(fold);
   const isOther = (wanted: Words, seen: string[], fields: string[]) =>
-    !holds(wanted, seen) && (touched ? touched.some((field) => fields.includes(fold(field))) : seen.length > 0);
+    !holds(wanted, seen) && (told ? told.some((field) => fields.includes(field)) : seen.length > 0);
   return (
     facts.some(([key, wanted, seen, fields]) => isOther(wanted, seen(move), [key, ...fields])) ||
     changed.some(([, name, wanted]) =>

@@ -3,6 +3,7 @@ import { isLoopback } from "../core/units.ts";
 import type { Vault } from "../secrets.ts";
 import type { Store } from "../stores/store.ts";
 import { MeshError } from "../core/error.ts";
+import { adminOperator, isOperatorPath } from "./admin-operator.ts";
 import { type AdminCall, adminRoutes, type Route } from "./admin-routes.ts";
 import { answerError, pathOf } from "./answer.ts";
 import { clientOf } from "./client-ip.ts";
@@ -40,6 +41,7 @@ export function openAdmin(options: AdminOptions): AdminSide {
   let { config } = options;
   const at = config.gateway.admin.listen;
   const routes = adminRoutes({ store, mask, logMasks: masks });
+  const operator = adminOperator(store, masks);
 
   async function answer(request: Request, server: BunServer): Promise<Response> {
     const correlation_id = Bun.randomUUIDv7();
@@ -55,6 +57,14 @@ export function openAdmin(options: AdminOptions): AdminSide {
     if (refusal) {
       const { status, error, hint, headers } = refusal;
       return answerError(status, error, correlation_id, { hint, headers });
+    }
+    if (isOperatorPath(path)) {
+      // Whoever is on this machine may look, cancel and retry without a token, and no more.
+      if (!config.gateway.admin.token) {
+        const hint = "set gateway.admin.token to let operators ask from other machines";
+        return answerError(403, "only with a token", correlation_id, { hint });
+      }
+      return await changed(request, config.gateway.admin.url, correlation_id, () => operator(path, request));
     }
     const call: AdminCall = { request, correlation_id, stay: () => server.timeout(request, 0) };
     try {
@@ -80,13 +90,25 @@ async function routed(path: string, routes: Route[], call: AdminCall, url: strin
       allowed.push(method);
       continue;
     }
-    const foreign = method === "POST" ? foreignChange(request, url) : null;
-    if (foreign) return answerError(foreign.status, foreign.error, correlation_id, foreign);
-    return await act(call, found[1] ?? "");
+    const asked = () => act(call, found[1] ?? "");
+    return method === "POST" ? await changed(request, url, correlation_id, asked) : await asked();
   }
   if (allowed.length === 0) return answerError(404, "no such page", correlation_id);
   const headers = { Allow: allowed.join(", ") };
   return answerError(405, `expected ${allowed.join(" or ")}`, correlation_id, { headers });
+}
+
+/** Answers a POST that is JSON and that no page of another origin has sent. */
+async function changed(
+  request: Request,
+  url: string | undefined,
+  correlation_id: string,
+  act: () => Promise<Response>,
+): Promise<Response> {
+  if (request.method !== "POST")
+    return answerError(405, "expected POST", correlation_id, { headers: { Allow: "POST" } });
+  const foreign = foreignChange(request, url);
+  return foreign ? answerError(foreign.status, foreign.error, correlation_id, foreign) : await act();
 }
 
 interface AdminRefusal {

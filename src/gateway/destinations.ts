@@ -158,7 +158,7 @@ const inThread = ({ key, subject, handle }: Claimed, plain: boolean): Given => (
 });
 
 /** Makes what names an entry and its secrets: other options or another key make another name. */
-function setupOf(entry: object, keyId: (secret: string) => string): () => string {
+export function setupOf(entry: object, keyId: (secret: string) => string): () => string {
   const options = new Bun.CryptoHasher("sha256").update(JSON.stringify(entry)).digest("hex").slice(0, 16);
   const secrets = Object.values(entry).filter((value) => value instanceof Secret);
   const key = ({ name }: Secret): string => {

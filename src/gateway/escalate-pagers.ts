@@ -11,7 +11,7 @@ import { type RetryPolicy, retryPolicy } from "../core/retry.ts";
 import { Secret } from "../core/secret.ts";
 import { pagers } from "../pagers/registry.ts";
 import type { Alert, Pager } from "../pagers/pager.ts";
-import { outboundOf } from "./destinations.ts";
+import { outboundOf, setupOf } from "./destinations.ts";
 
 export type What = "page" | "resolve";
 
@@ -29,6 +29,8 @@ export interface PagerAt {
   kind: string;
   policy: RetryPolicy;
   outbound: Outbound;
+  /** Names its options and secrets: another name means that a page which failed may go out now. */
+  setup(): string;
   /** The id of the key that an open page is tied to, or null. */
   keyId(): string | null;
   /** Describes the request, with the key that a page was opened with where that one is still known; null where this pager leaves resolving to people. */
@@ -47,7 +49,7 @@ export function pagersFrom(
   earlier: Earlier = () => null,
 ): PagerAt[] {
   return Object.entries(config.pagers).map(([name, entry]) => {
-    if (entry.chat !== undefined) return chatPagerAt(name, entry, config.chats[entry.chat], config.retry);
+    if (entry.chat !== undefined) return chatPagerAt(name, entry, config.chats[entry.chat], config.retry, keyIdOf);
     return pagerAt(name, entry, config.retry, keyIdOf, earlier);
   });
 }
@@ -67,6 +69,7 @@ function pagerAt(
     kind: pager.kind,
     policy: retryPolicy(pager.retry, retry, entry.retry),
     outbound: { ...entry, timeout: entry.timeout ?? 10_000, allow_http: entry.allow_http ?? false },
+    setup: setupOf({ ...entry, house: retry }, keyIdOf),
     keyId,
     knows: (openedWith) => openedWith === keyId() || entryWith(openedWith) !== null,
     message(what, alert, openedWith = null) {
@@ -99,10 +102,12 @@ function pagerAt(
 
 function chatPagerAt(
   name: string,
-  { kind, retry: own }: PagerEntry,
+  pager: PagerEntry,
   entry: ChatEntry | undefined,
   retry: Config["retry"],
+  keyIdOf: (secret: string) => string,
 ): PagerAt {
+  const { kind, retry: own } = pager;
   const chat: Chat | undefined = chats.find((one) => one.kind === entry?.kind);
   if (!entry || !chat) throw new MeshError("bug", `pager ${JSON.stringify(name)} names a chat that is not there`);
   return {
@@ -110,6 +115,7 @@ function chatPagerAt(
     kind,
     policy: retryPolicy(chat.retry, retry, entry.retry, own),
     outbound: outboundOf(chat, entry),
+    setup: setupOf({ ...entry, pager, house: retry }, keyIdOf),
     keyId: () => null,
     knows: () => true,
     message(what, alert) {

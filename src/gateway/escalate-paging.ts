@@ -22,7 +22,7 @@ export interface PagingOptions {
 export interface Paging {
   /** Starts telling every pager what it has not been told; does not wait for it. */
   settle(rows: Alerts): void;
-  /** Tells these from now on, and tries again what failed at those before. */
+  /** Tells these from now on, and tries again what failed at those that are others now. */
   use(pagers: PagingOptions["pagers"]): void;
   notes(): string[];
   underWay(): number;
@@ -39,6 +39,13 @@ interface Job {
   what: What;
 }
 
+/** A page that did not go out, and the pager as it was then. */
+interface Failure {
+  pager: string;
+  setup: string;
+  note: string;
+}
+
 // A round of tries ends well before somebody else may take over.
 const longestRound = 4 * 60_000;
 const takenOverAfter = 5 * 60_000;
@@ -51,7 +58,7 @@ const claimOf = (pager: PagerAt, key: string): string => `paging/${pager.name}/$
 export function openPaging({ store, pool, hands, ...first }: PagingOptions): Paging {
   let { pagers } = first;
   const underWay = new Map<string, Promise<void>>();
-  const failed = new Map<string, string>();
+  const failed = new Map<string, Failure>();
   const startedAt = hands.now();
 
   /** Milliseconds until this claim counts no more; null where it never will. */
@@ -81,6 +88,7 @@ export function openPaging({ store, pool, hands, ...first }: PagingOptions): Pag
   async function send({ pager, key, what }: Job, alert: Alert, rows: Alerts): Promise<"done" | "failed" | "needless"> {
     const fields = { alert: key, pager: pager.name, what };
     const openedWith = rows.get(markOf(pager, key))?.opened_with ?? null;
+    const setup = pager.setup();
     const message = what === "resolve" && !isRecoverable(key) ? null : pager.message(what, alert, openedWith);
     if (!message) return "done";
     if (what === "resolve" && openedWith !== null && !pager.knows(openedWith)) {
@@ -94,11 +102,14 @@ export function openPaging({ store, pool, hands, ...first }: PagingOptions): Pag
       return "done";
     }
     // One that was replaced meanwhile is nobody's trouble any more.
-    if (pagers.includes(pager))
-      failed.set(markOf(pager, key), `page failed: ${pager.name}: ${alert.summary}: ${paged.why}`);
+    const failure = { pager: pager.name, setup, note: `page failed: ${pager.name}: ${alert.summary}: ${paged.why}` };
+    if (isStillSo(failure)) failed.set(markOf(pager, key), failure);
     log.error("page failed", { ...fields, summary: alert.summary, tries: paged.tries, why: paged.why });
     return "failed";
   }
+
+  const isStillSo = ({ pager, setup }: Failure): boolean =>
+    pagers.some((one) => one.name === pager && one.setup() === setup);
 
   /** Writes down what is already done, however long the store is away: a page that was not noted would be sent again. */
   async function written(write: () => Promise<boolean>): Promise<void> {
@@ -152,9 +163,9 @@ export function openPaging({ store, pool, hands, ...first }: PagingOptions): Pag
     },
     use(next) {
       pagers = next;
-      failed.clear();
+      for (const [id, failure] of failed) if (!isStillSo(failure)) failed.delete(id);
     },
-    notes: () => [...failed.values()],
+    notes: () => [...failed.values()].map(({ note }) => note),
     underWay: () => underWay.size,
     done: async () => void (await Promise.all(underWay.values())),
   };

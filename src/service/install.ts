@@ -17,15 +17,33 @@ import { launchd } from "./launchd.ts";
 import { type Machine, tell } from "./machine.ts";
 import { whose } from "./marker.ts";
 import type { Place, Plan } from "./plan.ts";
-import { plistOf } from "./plist.ts";
+import { plistOf, wordsOf as wordsOfPlist } from "./plist.ts";
 import type { State, Supervisor } from "./supervisor.ts";
 import { systemd } from "./systemd.ts";
-import { unitOf } from "./unit.ts";
+import { unitOf, wordsOf as wordsOfUnit } from "./unit.ts";
 
 /** The file of a service, as `install` writes it. */
 export const textOf = (plan: Plan): string => (plan.kind === "unit" ? unitOf(plan) : plistOf(plan));
 
 const supervisorOf = ({ kind }: Place): Supervisor => (kind === "unit" ? systemd : launchd);
+
+/** Says what `installService` would write, and changes nothing, asks no rights and tells the system nothing; `differs` where it would change something. */
+export function previewInstall(plan: Plan, machine: Machine): Done {
+  const there = read(machine.root + plan.file);
+  const wanted = textOf(plan);
+  const lines = plan.left.map(({ name, why }) => `${name} would not be taken along: ${why}`);
+  if (there === wanted) return { lines: [...lines, `${plan.file} is as it should be`], differs: false };
+  const what = there === null ? "is not there; it would be written:" : `${writers[whose(there)]}; with --replace:`;
+  const diff =
+    there === null
+      ? wanted
+          .trimEnd()
+          .split("\n")
+          .map((line) => `+${line}`)
+      : diffOf(there, wanted);
+  const shown = diff.map(maskPatterns);
+  return { lines: [...lines, `${plan.file} ${what}`, ...shown], differs: true };
+}
 
 /** What was done, in lines for whoever asked; `differs` where a file is there that was left as it is. */
 export interface Done {
@@ -104,6 +122,14 @@ export interface Status extends State {
   file: string;
   /** "ours" as we wrote it, "edited" since, "foreign" or "none". */
   written: ReturnType<typeof whose> | "none";
+}
+
+/** Whether the service's file starts its servant with this configuration; null where there is no file. */
+export function startsWith(place: Place, machine: Machine, config: string): boolean | null {
+  const there = read(machine.root + place.file);
+  if (there === null) return null;
+  const written = (place.kind === "unit" ? wordsOfUnit : wordsOfPlist)(place.servant, config);
+  return there.includes(written);
 }
 
 /** Says whether the service's file is there and whose it is, and what the system says of the service. */

@@ -35,6 +35,10 @@ export function plistOf(plan: Plan): string {
   return signed(text, (words) => `<!-- ${words} -->`);
 }
 
+/** The words after the binary, as a property list of ours has them. */
+export const wordsOf = (servant: string, config: string): string =>
+  [servant, "--config", config].flatMap((word) => written(word, "    ")).join("\n");
+
 function written(value: Value, indent: string): string[] {
   if (typeof value === "boolean") return [`${indent}<${value}/>`];
   if (typeof value === "number") return [`${indent}<integer>${value}</integer>`];

@@ -69,6 +69,10 @@ export function unitOf(plan: Plan): string {
   return signed(lines.join("\n"), (words) => `# ${words}`);
 }
 
+/** The words after the binary, as a unit of ours has them. */
+export const wordsOf = (servant: string, config: string): string =>
+  ` ${[servant, "--config", config].map(argument).join(" ")}\n`;
+
 function hardened({ writable, argv, folder }: Plan): string[] {
   const homes = [...writable, ...argv, folder].some((path) => /^\/(?:home|root|run\/user)(?:\/|$)/.test(path));
   return [

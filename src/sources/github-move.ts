@@ -118,7 +118,10 @@ function subject(
 }
 
 /** What this event changed: of an issue that is new, everything. */
-function change(body: JsonObject, { status, issue }: Subject): Pick<Move, "touched" | "changed" | "transitionId"> {
+function change(
+  body: JsonObject,
+  { status, labels, issue }: Subject,
+): Pick<Move, "touched" | "changed" | "transitionId"> {
   const action = text(body.action);
   if (action === "opened" || action === "ready_for_review") return { touched: null, changed: {}, transitionId: null };
   if (action === "synchronize") {
@@ -130,6 +133,8 @@ function change(body: JsonObject, { status, issue }: Subject): Pick<Move, "touch
     return { ...nothing, touched: ["status"], changed: { status: status.slice(0, 1) } };
   }
   if (action === "labeled") return { ...nothing, touched: ["labels"], changed: { labels: namesIn(body.label) } };
+  // What is left is no reason to build; it may be one to build no more.
+  if (action === "unlabeled") return { ...nothing, touched: ["unlabeled"], changed: { labels } };
   if (action === "edited" && isObject(body.changes)) {
     return { ...nothing, touched: Object.keys(body.changes).map((name) => name.toLowerCase()), changed: {} };
   }

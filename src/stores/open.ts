@@ -44,6 +44,16 @@ export async function openForCommand(place: StorePlace): Promise<NodeStore & Ope
   return (await openHere(place)).store;
 }
 
+/** What a command of an operator asks, wherever the store is. */
+export type Asked = OperatorStore & { close(): Promise<void> };
+
+/** Opens the store for a short command of an operator: on a machine that has none, the admin side of the gateway that does. */
+export async function openForOperator(place: StorePlace & { admin?: GatewayPlace | undefined }): Promise<Asked> {
+  if (!place.admin) return await openForCommand(place);
+  const { openOverAdmin } = await import("./remote.ts");
+  return { ...(await openOverAdmin(place.admin)), close: async () => {} };
+}
+
 /** Opens the store like `openForCommand`, but makes none where there is none: then it throws `unavailable`. */
 export async function openToLook(place: StorePlace): Promise<NodeStore & OperatorStore> {
   const { store } = place;
@@ -149,7 +159,7 @@ function gatewayOf({ node }: StorePlace): GatewayPlace | null {
 function refuseNode(place: StorePlace): void {
   if (!gatewayOf(place)) return;
   throw new MeshError("config", "this machine reaches its pool through node.connect, and has no store", {
-    hint: "run it on the gateway's machine, with the configuration that names the store",
+    hint: "run it on the gateway's machine, or ask it from here for runs, lanes and nodes: gateway.admin.url and gateway.admin.token",
   });
 }
 

@@ -51,9 +51,9 @@ export async function openRemote({
   return { ...nodeVerbs(way), ...operatorVerbs(way) };
 }
 
-/** Where a node reaches its gateway, and with what. */
+/** Where a node or an operator reaches a gateway, and with what. */
 export interface GatewayPlace extends Way {
-  /** `https://mesh.acme.internal`, as the gateway's `nodes.url` says it. */
+  /** `https://mesh.acme.internal`, as the gateway's `nodes.url` says it; for an operator its `admin.url`. */
   connect: string;
   token: Secret;
   /** Milliseconds that an answer may take beyond what was asked to wait. */
@@ -64,10 +64,29 @@ export interface GatewayPlace extends Way {
  * Opens the store behind a gateway, over HTTPS: a node's five verbs and no more. Throws what the token's file is refused
  * for. Calls throw `unavailable` when no gateway answers, `permission` when it does not take the token, and what it threw itself.
  */
-export async function openOverHttps({ connect, token, timeout, ...way }: GatewayPlace): Promise<NodeStore> {
+export async function openOverHttps(place: GatewayPlace): Promise<NodeStore> {
+  return nodeVerbs(asking(lineTo(place, nodeSide)));
+}
+
+/**
+ * Opens what an operator may ask of the store behind a gateway, over its admin side: runs and their logs, lanes, nodes. Throws
+ * like `openOverHttps`; a verb that the admin side does not take throws `config`.
+ */
+export async function openOverAdmin(place: GatewayPlace): Promise<OperatorStore> {
+  return operatorVerbs(asking(lineTo(place, adminSide)));
+}
+
+/** What the two sides of a gateway are called where one of them cannot be reached. */
+interface Side {
+  whyNot: (message: string) => string;
+  refused: { says: (host: string, token: Secret) => string; hint: string };
+  absent: { says: (host: string, status: number) => string; hint: string };
+}
+
+function lineTo({ connect, token, timeout, ...way }: GatewayPlace, side: Side): Line {
   token.reveal();
   const { host } = new URL(connect);
-  const line: Line = {
+  return {
     who: `the gateway at ${host}`,
     send: ({ verb, type, body, wait_ms, signal }) =>
       call({
@@ -84,30 +103,49 @@ export async function openOverHttps({ connect, token, timeout, ...way }: Gateway
       }).catch((error: unknown) => {
         if (!(error instanceof MeshError) || error.kind !== "unavailable") throw error;
         throw new MeshError("unavailable", error.message, {
-          hint: whyNot(error.message),
+          hint: side.whyNot(error.message),
         });
       }),
-    refusal: (status) => meaningOf(status, host, token),
+    refusal: (status) => meaningOf(status, side, host, token),
   };
-  return nodeVerbs(asking(line));
 }
 
-const whyNot = (message: string): string =>
-  /CERT|SIGNED|VERIFY|ISSUER/.test(message)
-    ? "name the authority that signed the gateway's certificate in node.ca_file"
-    : "check node.connect, and that its gateway runs with gateway.nodes";
+const unproven = /CERT|SIGNED|VERIFY|ISSUER/;
 
-function meaningOf(status: number, host: string, token: Secret): MeshError | null {
-  if (status === 401) {
-    return new MeshError("permission", `the gateway at ${host} does not take this node's token (${token.name})`, {
-      hint: "meshmac nodes add, on the gateway's machine, makes one for this node's id",
-    });
-  }
-  const elsewhere = status === 404 || status === 405 || (status >= 300 && status < 400);
-  if (!elsewhere) return null;
-  return new MeshError("config", `no gateway takes nodes at ${host} (status ${status})`, {
+const nodeSide: Side = {
+  whyNot: (message) =>
+    unproven.test(message)
+      ? "name the authority that signed the gateway's certificate in node.ca_file"
+      : "check node.connect, and that its gateway runs with gateway.nodes",
+  refused: {
+    says: (host, token) => `the gateway at ${host} does not take this node's token (${token.name})`,
+    hint: "meshmac nodes add, on the gateway's machine, makes one for this node's id",
+  },
+  absent: {
+    says: (host, status) => `no gateway takes nodes at ${host} (status ${status})`,
     hint: "node.connect is the gateway's gateway.nodes.url, with https:// and without a path of ours",
-  });
+  },
+};
+
+const adminSide: Side = {
+  whyNot: (message) =>
+    unproven.test(message)
+      ? "name the authority that signed its certificate in gateway.admin.ca_file"
+      : "check gateway.admin.url, and that its gateway runs",
+  refused: {
+    says: (host, token) => `the gateway at ${host} does not take this admin token (${token.name})`,
+    hint: "gateway.admin.token is to hold what the gateway's own holds",
+  },
+  absent: {
+    says: (host, status) => `no gateway of this version takes operators at ${host} (status ${status})`,
+    hint: "gateway.admin.url is what reaches the gateway's admin side, with https:// and without a path of ours",
+  },
+};
+
+function meaningOf(status: number, { refused, absent }: Side, host: string, token: Secret): MeshError | null {
+  if (status === 401) return new MeshError("permission", refused.says(host, token), { hint: refused.hint });
+  const elsewhere = status === 404 || status === 405 || (status >= 300 && status < 400);
+  return elsewhere ? new MeshError("config", absent.says(host, status), { hint: absent.hint }) : null;
 }
 
 async function anOwner(socket: string, signal: AbortSignal | undefined): Promise<void> {

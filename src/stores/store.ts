@@ -372,7 +372,7 @@ export interface HoldAsk {
 export interface OperatorStore {
   /** Newest first; `next` is the cursor of the following page or null. */
   list(filter: Filter): Promise<{ runs: Run[]; next: string | null }>;
-  /** One run by its id, or by any unique ending of at least four characters; throws `data` when several match. */
+  /** One run by its id, or by any unique ending of at least four characters; throws `data`, naming them, when several match. */
   show(id: string): Promise<Shown | null>;
   readLog(run_id: string, attempt: number, from: number, limit: number): Promise<LogSlice>;
   /** A queued run ends at once, a running one is asked. */

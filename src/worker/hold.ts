@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { MeshError } from "../core/error.ts";
 import { humanDuration } from "../core/units.ts";
@@ -147,11 +148,20 @@ function spawn(command: string[]) {
   try {
     return Bun.spawn(command, { stdin: "inherit", stdout: "inherit", stderr: "inherit", detached: true });
   } catch (cause) {
-    throw new MeshError("usage", `cannot start ${JSON.stringify(command[0])}${codeOf(cause)}`, {
-      hint: "name an executable file, or one on PATH",
-      cause,
-    });
+    throw unstartable(command[0] ?? "", cause);
   }
+}
+
+/** Bun says EACCES also of what is not there. */
+function unstartable(name: string, cause: unknown): MeshError {
+  const found = name.includes("/") ? existsSync(name) : Bun.which(name) !== null;
+  const [says, hint] = found
+    ? [`cannot start ${JSON.stringify(name)}${codeOf(cause)}`, "name an executable file, or one on PATH"]
+    : [
+        `no such program: ${JSON.stringify(name)}`,
+        name.includes("/") ? "look at its path" : "nothing on PATH is called so",
+      ];
+  return new MeshError("usage", says, { hint, cause });
 }
 
 const codeOf = (cause: unknown): string =>

@@ -48,7 +48,12 @@ test("shows no token", async () => {
 
 test("refuses what cannot be before it writes anything", async () => {
   const dir = folder();
-  expect(await init(dir, "--yes", "--pool", "Not A Name")).toMatchObject({ status: 78 });
+  const misnamed = await init(dir, "--yes", "--pool", "A B");
+  expect(misnamed).toMatchObject({ status: 64 });
+  expect(misnamed.err).toContain('--pool expects a-z 0-9 _ -, got "A B"');
+  expect(await init(dir, "--yes", "--script", "../x")).toMatchObject({ status: 64 });
+  expect(await init(dir, "--yes", "--public-url", "http://gateway.example")).toMatchObject({ status: 64 });
+  expect(await init(dir, "--yes", "--store", "mysql://x")).toMatchObject({ status: 78 });
   expect(await init(dir, "--yes", "--chats", "matermost")).toMatchObject({ status: 64 });
   expect(await init(dir)).toMatchObject({ status: 64 });
   expect(existsSync(join(dir, "meshmac.config.yaml")) || existsSync(join(dir, "secrets.d"))).toBe(false);

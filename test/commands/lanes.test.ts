@@ -7,6 +7,8 @@ import { openRedis } from "../../src/stores/redis.ts";
 import { openSqlite } from "../../src/stores/sqlite.ts";
 import type { LockRow, Store } from "../../src/stores/store.ts";
 import { Folder } from "../config/folder.ts";
+import { type Clock, realClock } from "../../src/worker/clock.ts";
+import { type HoldHouse, runHolding } from "../../src/worker/hold.ts";
 import { type RedisServer, startRedis } from "../fakes/redis-server.ts";
 import { askOf, heldOf, laneOf, leased, leaseOf, queue, resultOf, rulesOf, seen } from "../stores/conformance/given.ts";
 
@@ -16,18 +18,18 @@ let redis: RedisServer;
 let store: Store;
 let house: Folder;
 
+const usualRules = rulesOf({
+  lanes: {
+    ios: laneOf({ priority: 5, needs: ["xcode-16"], locks: ["signing"], limit: 4, max_depth: 1 }),
+    docs: laneOf(),
+  },
+  locks: { signing: 1, simulator: 2 },
+});
+
 beforeAll(async () => {
   redis = await startRedis();
   store = await openRedis({ url: redis.url, pool: "acme" });
-  await store.publish(
-    rulesOf({
-      lanes: {
-        ios: laneOf({ priority: 5, needs: ["xcode-16"], locks: ["signing"], limit: 4, max_depth: 1 }),
-        docs: laneOf(),
-      },
-      locks: { signing: 1, simulator: 2 },
-    }),
-  );
+  await store.publish(usualRules);
   house = new Folder();
   house.write(
     "meshmac.config.json",
@@ -144,7 +146,9 @@ describe("lanes", () => {
     [["hold", "signing", "--for", "0s", "--", "true"], 64, "--for expects more than nothing"],
     [["hold", "signing", "--for", "soon", "--", "true"], 64, "--for: expected a duration like"],
     [["hold", "signing", "--for", "1m", "--wiat", "1m", "--", "true"], 64, "did you mean --wait?"],
-    [["hold", "signing", "--for", "1m", "--", "no-such-program"], 64, 'cannot start "no-such-program"'],
+    [["hold", "signing", "--for", "1m", "--", "no-such-program"], 64, 'no such program: "no-such-program"'],
+    [["hold", "signing", "--for", "1m", "--", "/nowhere/make"], 64, 'no such program: "/nowhere/make"'],
+    [["hold", "signing", "--for", "1m", "--", "./meshmac.config.json"], 64, 'cannot start "./meshmac.config.json"'],
   ] as const)("refuses %j with %d", async (words, status, why) => {
     const { code, out, err } = await said("lanes", ...words);
     expect([code, out], err).toEqual([status, ""]);
@@ -210,12 +214,37 @@ describe("a held lock", () => {
   });
 
   test("is given back when --for is over, and the whole group of the command is gone", async () => {
-    const script = "sleep 600 & echo $! > long.pid; trap '' TERM; sleep 600 & wait";
+    const script = "sleep 600 & echo $! > long.pid; sleep 600 & wait";
     const child = start("lanes", "hold", "signing", "--for", "500ms", "--", "sh", "-c", script);
     const pid = Number(await fileWith("long.pid"));
     expect(await child.exited).toBe(75);
     expect(await child.stderr.text()).toContain('its 500 ms with lock "signing" were over');
     await isGone(pid);
+    expect(await signing()).toEqual([]);
+  }, 30_000);
+
+  test("is given back when --for is over although the command does not listen", async () => {
+    // Twenty seconds pass here in one: whoever does not end at a TERM is given ten.
+    const pace = 20;
+    const numbers = { for_ms: 5000, wait_ms: 0, ttl_ms: 600_000, heartbeat_ms: 1000, fence_ms: 300_000 };
+    const clock: Clock = {
+      now: () => Date.now() * pace,
+      monotonic: () => performance.now() * pace,
+      // Its time is over as soon as it is deaf.
+      sleep: (ms, signal) =>
+        ms === numbers.for_ms ? fileWith("deaf.pid").then(() => {}) : realClock.sleep(ms / pace, signal),
+    };
+    const ground: HoldHouse = {
+      clock,
+      lend: (use) => use(store),
+      hearSignals: () => () => {},
+      whoHolds: async () => "nobody",
+    };
+    const pidFile = join(house.path, "deaf.pid");
+    const script = `trap '' TERM; echo $$ > ${pidFile}; while :; do sleep 0.05; done`;
+    const held = runHolding(ground, { lock: "signing", node: "mac-07", ...numbers }, ["sh", "-c", script]);
+    await expect(held).rejects.toMatchObject({ kind: "later", message: expect.stringContaining("its 5.0 s") });
+    await isGone(Number(await fileWith("deaf.pid")));
     expect(await signing()).toEqual([]);
   }, 30_000);
 
@@ -308,7 +337,7 @@ async function kill(count: number): Promise<string[]> {
   for (let i = 0; i < count; i++) runs.push((await queue(store, { issue_key: `MOB-${i}` })).run_id);
   for (let i = 0; i < count; i++) await leased(store);
   await store.reap();
-  await store.publish(rulesOf());
+  await store.publish(usualRules);
   return runs;
 }
 

@@ -43,6 +43,7 @@ test("print writes the file for either system, with the configuration's absolute
 
 test.each([
   [["install", "work"], 64, "this one runs from its source"],
+  [["install", "work", "--dry-run"], 64, "this one runs from its source"],
   [["print", "wrok", "--binary", "/opt/meshmac"], 64, "did you mean work?"],
   [["print", "work", "--binary", "/opt/meshmac", "--drain", "soon"], 64, "--drain: expected a duration"],
   [

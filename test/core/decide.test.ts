@@ -355,6 +355,24 @@ describe("debounce", () => {
     ["a change of the field to something else", true, { event: "updated", changed: { stage: ["Open"] } }, changed],
     ["no labels in a body that does not say what changed", false, { labels: [] }, labelled],
     ["the last label taken away", true, { labels: [], touched: ["labels"] }, labelled],
+    [
+      "a label taken away that was the one",
+      true,
+      { labels: [], touched: ["unlabeled"], changed: { labels: [] } },
+      labelled,
+    ],
+    [
+      "a label taken away that was another",
+      false,
+      { labels: ["ci-build"], touched: ["unlabeled"], changed: { labels: ["ci-build"] } },
+      labelled,
+    ],
+    [
+      "a label taken away of those that were awaited",
+      true,
+      { labels: [], touched: ["unlabeled"], changed: { labels: [] } },
+      { build_when: [{ changed: { labels: ["ci-build"] } }] },
+    ],
     ["a value at a path", true, { issue: { a: "2" } }, { build_when: [{ where: { a: ["1"] } }] }],
     [
       "what one of two entries still wants",

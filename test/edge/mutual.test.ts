@@ -44,12 +44,13 @@ describe.skipIf(Bun.which("openssl") === null)("mutual TLS, by the recipe of doc
   });
 
   test("refuses the connection of a client without one, and of one that another authority has signed", async () => {
+    const before = house.steps.length;
     await expect(deliver({})).rejects.toThrow();
     const other = join(dir, "other");
     mkdirSync(other);
     const stranger = certify(other);
     const shown = { cert: readFileSync(stranger.cert, "utf8"), key: readFileSync(stranger.key, "utf8") };
     await expect(deliver(shown)).rejects.toThrow();
-    expect(house.steps.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(house.steps).toHaveLength(before);
   });
 });

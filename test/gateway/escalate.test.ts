@@ -428,6 +428,30 @@ describe("a page", () => {
     expect([wrong.requests.length, right.incidents.length]).toEqual([1, 1]);
   });
 
+  test("that failed stays told where a reload changed nothing of its pager; another value of its secret ends that", async () => {
+    const keys = { ...texts };
+    using server = chatServer();
+    using pager = openPagerduty({ after: { status: 403, body: "no" } });
+    await using stage = await withChat(server);
+    const wishes = { pagers: oncall(pager.base_url), texts: keys };
+    await using watch = escalating(stage, ["chat:builds"], wishes);
+    await deadRun(stage.store);
+    await until(async () => watch.notes().length > 0);
+    const [note = ""] = watch.notes();
+    watch.use(planOf(["chat:builds", "chat:team"], { ...wishes, escalate_after: "20m" }));
+    expect(watch.notes()).toEqual([note]);
+    watch.use(
+      planOf(["chat:builds"], {
+        ...wishes,
+        pagers: { ...oncall(pager.base_url), second: oncall("https://pager.example").oncall ?? {} },
+      }),
+    );
+    expect(watch.notes()).toContain(note);
+    keys["pagerduty/routing.key"] = "f".repeat(32);
+    watch.use(planOf(["chat:builds"], wishes));
+    expect(watch.notes()).toEqual([]);
+  });
+
   test("outlives the gateway that could not send it", async () => {
     using server = chatServer();
     using pager = openPagerduty({ script: [503, 503, 503] });

@@ -164,7 +164,7 @@ describe("what the spool forwards", () => {
 
 describe("the rate of a source", () => {
   test("spools what is above it and forwards it in order, without holding back other sources", async () => {
-    await using house = await open({ jira: { rate: "5/s" } });
+    await using house = await open({ jira: { rate: "5/m" } });
     const answers = [];
     for (const key of keysOf(9)) answers.push(await house.deliver(wanted(key)));
     expect(answers.map(({ body }) => body.status).slice(0, 5)).toEqual(Array.from({ length: 5 }, () => "queued"));
@@ -184,6 +184,9 @@ describe("the rate of a source", () => {
     expect(await other.json()).toMatchObject({ status: "queued" });
     // Its own order holds, and nothing is wrong with the gateway.
     expect((await fetch(`${house.server.publicUrl}/readyz`)).status).toBe(200);
+    const { jira, ...others } = house.config.sources;
+    if (!jira) throw new Error("no door");
+    house.server.ready({ ...house.config, sources: { jira: { ...jira, rate: "600/s" }, ...others } })();
     await empty(house);
     expect(house.faults.entered.filter((key) => key !== "APP-1")).toEqual(keysOf(9));
   });

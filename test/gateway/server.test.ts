@@ -136,8 +136,10 @@ describe("health", () => {
     await using house = await openGatehouse({
       wrap: (store) => butFor(store, { check: async () => void asked++ }),
     });
+    const from = performance.now();
     await Promise.all(Array.from({ length: 50 }, () => fetch(`${house.server.publicUrl}/readyz`)));
-    expect(asked).toBeLessThan(5);
+    // At most once a second, and once at the start.
+    expect(asked).toBeLessThanOrEqual(2 + Math.floor((performance.now() - from) / 1000));
   });
 
   test("answers GET and HEAD only", async () => {

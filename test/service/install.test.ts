@@ -2,7 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { configFrom } from "../../src/config.ts";
-import { installService, statusOf, textOf, uninstallService } from "../../src/service/install.ts";
+import {
+  installService,
+  previewInstall,
+  startsWith,
+  statusOf,
+  textOf,
+  uninstallService,
+} from "../../src/service/install.ts";
 import { placeOf, type Plan, planOf } from "../../src/service/plan.ts";
 import { Bench } from "./fakes.ts";
 
@@ -127,6 +134,34 @@ describe("a file that differs", () => {
   });
 });
 
+describe("a dry run", () => {
+  test("shows what would be written and changes nothing, without rights too", async () => {
+    using bench = new Bench("darwin");
+    const plan = planned("serve", bench); // which only root installs
+    const { lines, differs } = previewInstall(plan, bench.machine);
+    expect(differs).toBe(true);
+    expect(lines[0]).toBe(`${daemon} is not there; it would be written:`);
+    expect(lines).toContain("+  <string>com.meshmac.serve</string>");
+    expect(lines.slice(1).filter((line) => !line.startsWith("+"))).toEqual([]);
+    expect([bench.read(daemon), bench.calls]).toEqual([null, []]);
+  });
+
+  test("shows the diff to what is there, whose it is, and nothing where it is as it should be", async () => {
+    using bench = new Bench("darwin");
+    const plan = planned("work", bench);
+    await installService(plan, bench.machine);
+    const { calls } = bench;
+    expect(previewInstall(plan, bench.machine)).toEqual({ lines: [`${agent} is as it should be`], differs: false });
+    bench.edit(agent, (text) => text.replace("<integer>30</integer>", "<integer>5</integer>"));
+    const edited = bench.read(agent);
+    const { lines, differs } = previewInstall(plan, bench.machine);
+    expect(differs).toBe(true);
+    expect(lines[0]).toBe(`${agent} was edited since meshmac wrote it; with --replace:`);
+    expect(lines.filter((line) => /^[-+]/.test(line))).toEqual(["-  <integer>5</integer>", "+  <integer>30</integer>"]);
+    expect([bench.read(agent), bench.calls]).toEqual([edited, calls]);
+  });
+});
+
 describe("uninstall", () => {
   test("ends the service and removes what install wrote, and says so; again there is nothing", async () => {
     using bench = new Bench("darwin");
@@ -237,6 +272,20 @@ describe("a gateway", () => {
       message: "systemctl daemon-reload failed: no systemctl on this machine",
     });
   });
+});
+
+test.each([
+  ["work", "darwin", {}],
+  ["serve", "linux", root],
+] as const)("a service knows the configuration that it starts with: %s on %s", async (servant, platform, more) => {
+  using bench = new Bench(platform, more);
+  const place = placeOf(servant, platform, "/Users/builder");
+  const file = "/srv/meshmac/meshmac.config.yaml";
+  expect(startsWith(place, bench.machine, file)).toBeNull();
+  await installService(planned(servant, bench), bench.machine);
+  expect(startsWith(place, bench.machine, file)).toBe(true);
+  expect(startsWith(place, bench.machine, "/srv/meshmac/meshmac.config")).toBe(false);
+  expect(startsWith(place, bench.machine, "/srv/other/meshmac.config.yaml")).toBe(false);
 });
 
 describe("status", () => {

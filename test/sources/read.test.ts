@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { usualDoor } from "../../fixtures/recorded.ts";
 import { type Json, type JsonObject, parseStranger } from "../../src/core/json.ts";
@@ -9,6 +9,8 @@ import { readJira } from "../../src/sources/jira-read.ts";
 import { youtrack } from "../../src/sources/youtrack.ts";
 import { readYoutrack } from "../../src/sources/youtrack-read.ts";
 import { recorded } from "./fixtures.ts";
+
+setDefaultTimeout(60_000); // thousands of bodies each, whatever else the machine does
 
 const base = {
   path: "/door",

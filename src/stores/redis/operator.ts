@@ -1,9 +1,9 @@
 import { wishOf } from "../../core/debounce.ts";
-import { MeshError } from "../../core/error.ts";
 import { aged, keptTallies } from "../../core/use.ts";
 import { type DeliveryNote, type Mark, type NodeFacts, withdrawn } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
 import { patienceFor } from "../hold.ts";
+import { mostMeant, severalRuns } from "../several.ts";
 import type { Accepted, Entry, Filter, GatewayRow, OperatorStore } from "../store.ts";
 import type { Link } from "./link.ts";
 import {
@@ -45,10 +45,10 @@ export function operatorVerbs(link: Link): Omit<OperatorStore, "readLog"> {
     },
 
     async show(id) {
-      const [found, run_id, time, hash, ...posts] = list(await link.call("show", { id }));
+      const answer = list(await link.call("show", { id, most: mostMeant }));
+      const [found, run_id, time, hash, ...posts] = answer;
       if (found === "none") return null;
-      if (found === "many")
-        throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
+      if (found === "many") throw severalRuns(id, answer.slice(1).map(text));
       const row = fields(hash);
       return {
         run: runOf(text(run_id), row, Number(time)),

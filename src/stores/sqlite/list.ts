@@ -1,7 +1,7 @@
 import { waitsUntil } from "../../core/debounce.ts";
-import { MeshError } from "../../core/error.ts";
 import { isOver, runStates, type Result, type Run, type RunState, type Task } from "../../core/records.ts";
 import { seqOf } from "../cursor.ts";
+import { mostMeant, severalRuns } from "../several.ts";
 import type { Filter, PostRow, Shown } from "../store.ts";
 import { type Inside, locksIn } from "./inside.ts";
 
@@ -39,8 +39,8 @@ const shortestEnding = 4;
 export function listing(inside: Inside) {
   const { db, now } = inside;
   const byId = db.prepare<RunRow, [string]>(`SELECT ${columns} FROM run WHERE run_id = ?`);
-  const byEnding = db.prepare<{ run_id: string }, [number, string]>(
-    "SELECT run_id FROM run WHERE substr(run_id, -?) = ? LIMIT 2",
+  const byEnding = db.prepare<{ run_id: string }, [number, string, number]>(
+    "SELECT run_id FROM run WHERE substr(run_id, -?) = ? LIMIT ?",
   );
   const postsOf = db.prepare<PostStatusRow, [string]>(
     "SELECT destination, state, status, tries, unsure, why, at FROM post WHERE subject = ? ORDER BY seq, destination",
@@ -55,10 +55,12 @@ export function listing(inside: Inside) {
   function find(id: string): RunRow | null {
     const exact = byId.get(id);
     if (exact || id.length < shortestEnding) return exact;
-    const matches = byEnding.all(id.length, id);
-    if (matches.length > 1) {
-      throw new MeshError("data", `several runs end in ${JSON.stringify(id)}`, { hint: "give more of the id" });
-    }
+    const matches = byEnding.all(id.length, id, mostMeant);
+    if (matches.length > 1)
+      throw severalRuns(
+        id,
+        matches.map(({ run_id }) => run_id),
+      );
     return matches[0] ? byId.get(matches[0].run_id) : null;
   }
 

@@ -167,8 +167,14 @@ export function operating(open: Open): void {
         expect(await node.show("222")).toBeNull();
         expect(await node.show("dddd")).toBeNull();
         expect(await node.show("%222")).toBeNull();
-        await queue(node, { run_id: ending("aa111") });
-        await expect(node.show("a111")).rejects.toMatchObject({ kind: "data" });
+        const four = ending("aa111");
+        await queue(node, { run_id: four });
+        const both = [one, four].toSorted().join(", ");
+        await expect(node.show("a111")).rejects.toMatchObject({ kind: "data", hint: `give more of the id: ${both}` });
+        for (const first of "cdefg") await queue(node, { run_id: ending(`${first}a111`) });
+        await expect(node.show("a111")).rejects.toMatchObject({
+          hint: expect.stringMatching(/(.{36}, ){4}.{36} and more$/),
+        });
       }),
     );
   });
