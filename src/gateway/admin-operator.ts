@@ -4,6 +4,7 @@ import { isOver } from "../core/records.ts";
 import { retried } from "../core/retried.ts";
 import type { OperatorStore } from "../stores/store.ts";
 import { answerJson } from "./answer.ts";
+import { maskPage } from "./log-stream.ts";
 import type { Masks } from "./masked-store.ts";
 import { maskedView } from "./masked-view.ts";
 import { operatorVerbs, refusedVerb, type Verb } from "./verbs.ts";
@@ -62,10 +63,10 @@ function elsewhere(): Response {
 
 function adminView(store: OperatorStore, masks: Masks): OperatorStore {
   const over: Partial<OperatorStore> = {
-    // A reader asks anew from the last line feed: a secret that the end of a page cuts is whole in the next one.
-    async readLog(...asked) {
-      const slice = await store.readLog(...asked);
-      return { ...slice, bytes: masks.bytes(slice.bytes) };
+    async readLog(run_id, attempt, from, limit) {
+      const slice = await store.readLog(run_id, attempt, from, limit);
+      const page = { run_id, attempt, from, bytes: slice.bytes, masks, isWithinLine: from > 0 };
+      return { ...slice, bytes: await maskPage(store, page) };
     },
     accept: async ({ task: { run_id }, retry_of }) => await acceptRetry(store, run_id, retry_of),
   };

@@ -58,7 +58,7 @@ async function* logPages(
     const over = !follow || isOver(run.state) || (attempt !== null && run.attempt !== attempt);
     const bytes = attempt === null ? nothing : await page(store, { run_id, attempt, from, over });
     if (bytes.length > 0) {
-      if (attempt !== null) yield await masked(store, { run_id, attempt, from, bytes, masks, isWithinLine });
+      if (attempt !== null) yield await maskPage(store, { run_id, attempt, from, bytes, masks, isWithinLine });
       from += bytes.length;
       isWithinLine = bytes.at(-1) !== newline;
     } else if (over) return;
@@ -81,7 +81,7 @@ async function page(
   return last || (whole === 0 && (elsewhere || bytes.length >= pageSize)) ? bytes : bytes.subarray(0, whole);
 }
 
-interface Page {
+export interface LogPage {
   run_id: string;
   attempt: number;
   from: number;
@@ -92,7 +92,7 @@ interface Page {
 }
 
 /** Masks a page. A secret never spans lines, but where a page begins or ends within one, what stands around it is looked at, too. */
-async function masked(store: Pick<OperatorStore, "readLog">, page: Page): Promise<Uint8Array> {
+export async function maskPage(store: Pick<OperatorStore, "readLog">, page: LogPage): Promise<Uint8Array> {
   const { run_id, attempt, from, bytes, masks, isWithinLine } = page;
   const reach = masks.reach();
   const around = (at: number, length: number): Promise<Uint8Array> =>

@@ -126,6 +126,19 @@ test("a log is followed until its run is over, without the gateway's secrets", a
   expect((await said("runs", "logs", run_id)).out).toBe(seen);
 });
 
+test("a log shows no part of a secret, wherever a page of it ends", async () => {
+  await queued();
+  const held = heldOf(await leased(house.store));
+  // One line, of which a page ends within the secret.
+  const text = `${"x".repeat(256 * 1024 - 10)}${tokens.jira}${"x".repeat(300_000)}`;
+  for (let at = 0; at < text.length; at += 200_000)
+    await log(text.slice(at, at + 200_000), held.attempt, held.run_id, at);
+  await house.store.finish(resultOf(held));
+  const { out } = await said("runs", "logs", held.run_id);
+  expect(out.length).toBe(text.length);
+  expect(/[^x*]/.exec(out)).toBeNull();
+});
+
 test("lanes and nodes are looked at and set; what only the gateway's machine can do says so", async () => {
   await house.store.lease(askOf({ node: "mac-07" }));
   expect(JSON.parse((await said("lanes", "list", "--json")).out).lanes).toContainEqual(
