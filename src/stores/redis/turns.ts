@@ -14,8 +14,8 @@ interface Asked {
 const most = 16;
 
 /**
- * Sends what nodes ask in one moment as one request, in its order: a node that ends a run and wants the next pays one way,
- * and what one script reads of lanes and locks serves all of them. Each ask is a step of its own, with its own answer.
+ * Sends what nodes ask in one moment as one request, in its order: what one script reads of lanes and locks serves all of
+ * them. Each ask is a step of its own, with its own answer.
  */
 export class Turns {
   readonly #link: Link;
